@@ -1,0 +1,189 @@
+"""Builds one source: its cases over worker processes, each a unit on disk, then shards, table of cases, manifest."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from cosmos1050k import pool, shard_writer, sources, splits, units
+from cosmos1050k.errors import BadFile, InputError
+from cosmos1050k.index import RawIndex
+from cosmos1050k.rows import rows_of
+from cosmos1050k.shard_writer import BuiltCase
+from cosmos1050k.shards import Manifest, Skipped
+from cosmos1050k.source import Case, Source
+
+#: Of the step from a case's raw files to its rows. A change of what it gives needs a new number: a golden test holds
+#: the number to the result.
+VERSION = 1
+ROWS = "rows.parquet"
+DIGEST = "digest"
+
+
+class BuildOptions(BaseModel):
+    """`build` in params.yaml: what decides the bytes of a build."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    row_group_rows: int = Field(default=64, ge=1)
+    shard_mb: int = Field(default=256, ge=1)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One case to turn into a unit; picklable."""
+
+    case: Case
+    source: str
+    split: str
+    root: Path
+    sums: dict[str, str]
+    sizes: dict[str, int]
+    units: units.Units
+    key: str
+
+
+def build(
+    slug: str,
+    index: RawIndex,
+    out: Path,
+    *,
+    raw: Path | None = None,
+    options: BuildOptions | None = None,
+    workers: int | None = None,
+    case_timeout_s: float = 600,
+    store: units.Units | None = None,
+) -> Manifest:
+    """Builds a source into the folder `out`, replacing what was there only when the new build is whole.
+
+    Args:
+        index: the raw files, from `cosmos1050k.index`.
+        raw: where they lie, if not in the source's usual folder.
+        workers: processes; all cores if not given.
+        case_timeout_s: a case that takes longer is skipped.
+        store: where finished cases are kept.
+
+    Returns:
+        The manifest, which lists the cases that were skipped and why.
+
+    Raises:
+        InputError: nothing of the source could be built; the text says why, `out` is as it was.
+    """
+    module = sources.get(slug)
+    root = sources.raw_root(module.SOURCE, raw)
+    store = store or units.Units("build")
+    cases = _distinct(slug, module.cases(root))
+    if not cases:
+        raise InputError(f"{slug}: no case found in {root}; {_remedy(module.SOURCE)}")
+    tasks, skipped = _plan(module.SOURCE, cases, index, root, store)
+    pending = [task for task in tasks if not store.has(task.key)]
+    reused = len(tasks) - len(pending)
+    for outcome in pool.run(
+        _build_case, pending, workers=workers, timeout_s=case_timeout_s, label=f"build {slug} ({reused} kept)"
+    ):
+        if outcome.failure:
+            skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
+    built = [_finished(task) for task in tasks if store.has(task.key)]
+    if not any(case.rows for case in built):
+        reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or ["no slice holds a labelled object"]
+        more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+        raise InputError(f"{slug}: nothing could be built; {reasons[0]}{more}")
+    return _assemble(slug, built, skipped, out, options or BuildOptions())
+
+
+def _remedy(source: Source) -> str:
+    if source.package:
+        return "run `make setup` to install the package that ships it"
+    return f"put the release there ({source.homepage}), or take {source.slug} off `sources` in params.yaml"
+
+
+def _distinct(slug: str, cases: Iterator[Case]) -> list[Case]:
+    found: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        if found.setdefault((case.case, case.modality), case) is not case:
+            raise InputError(f"{slug}: two cases are called {case.case} ({case.modality}); remove one of them")
+    return list(found.values())
+
+
+def _plan(
+    source: Source, cases: Sequence[Case], index: RawIndex, root: Path, store: units.Units
+) -> tuple[list[_Task], list[Skipped]]:
+    """The tasks whose files are all there and are the release's, and the cases skipped for the first that isn't."""
+    split_of = splits.assign(source.slug, cases)
+    sums, sizes = index.sums, index.sizes
+    tasks, skipped = [], []
+    for case in cases:
+        problem = next(filter(None, (_problem(source, name, sums) for name in case.files)), None)
+        if problem is not None:
+            skipped.append(Skipped(case=case.case, reason=str(problem)))
+            continue
+        split = case.split or split_of[case.patient]
+        own = {name: sums[name] for name in case.files}
+        key = units.key(
+            version=VERSION, source=source.slug, case=case.model_dump(mode="json"), split=split, files=own
+        )
+        own_sizes = {name: sizes[name] for name in case.files}
+        tasks.append(_Task(case, source.slug, split, root, own, own_sizes, store, key))
+    return tasks, skipped
+
+
+def _problem(source: Source, name: str, sums: dict[str, str]) -> BadFile | None:
+    if name not in sums:
+        return BadFile(name, "missing", _remedy(source))
+    expected = source.checksums.get(name, sums[name])
+    if sums[name] != expected:
+        return BadFile(name, f"sha256 {sums[name][:12]}… is not the release's {expected[:12]}…", _again(source))
+    return None
+
+
+def _again(source: Source) -> str:
+    if source.package:
+        package = source.package.partition("/")[0]
+        return f"install it again: `.venv/bin/pip install --force-reinstall --no-deps {package}`"
+    return "fetch it again"
+
+
+def _build_case(task: _Task) -> None:
+    """Runs in a worker: one case to its unit."""
+    for name, size in task.sizes.items():
+        path = task.root / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise BadFile(name, "changed since it was indexed", f"run `cosmos index {task.source}`")
+    rows = rows_of(task.case, task.source, task.split, task.root, task.sums)
+    with task.units.write(task.key) as folder:
+        shard_writer.write_rows(folder / ROWS, rows.table, row_group_rows=max(rows.table.num_rows, 1))
+        (folder / DIGEST).write_text(rows.digest)
+
+
+def _finished(task: _Task) -> BuiltCase:
+    folder = task.units.path(task.key)
+    return BuiltCase(
+        case=task.case.case,
+        patient=task.case.patient,
+        modality=task.case.modality,
+        split=task.split,
+        digest=(folder / DIGEST).read_text(),
+        rows=pq.read_metadata(folder / ROWS).num_rows,
+        path=folder / ROWS,
+    )
+
+
+def _assemble(
+    slug: str, built: list[BuiltCase], skipped: list[Skipped], out: Path, options: BuildOptions
+) -> Manifest:
+    """Writes everything beside `out` first, then puts it in its place."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        folder = Path(temporary) / slug
+        manifest = shard_writer.write_source(
+            folder,
+            slug,
+            [case for case in built if case.rows],
+            skipped,
+            row_group_rows=options.row_group_rows,
+            shard_bytes=options.shard_mb * 2**20,
+        )
+        units.replace_folder(folder, out)
+    return manifest

@@ -1,0 +1,153 @@
+"""Renders the dataset card, `cosmos1050k/README.md`: YAML header for `load_dataset`, then `card.md` with its counts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+from cosmos1050k import sources, taxonomy
+from cosmos1050k.schema import SPLITS, card_features
+from cosmos1050k.shards import Manifest, load_manifest
+
+CARD = Path(__file__).with_name("README.md")
+PROSE = Path(__file__).with_name("card.md")
+#: The configuration that `load_dataset("cosmos1050k")` takes.
+ALL = "all"
+
+SAMPLE_NOTICE = (
+    "> **This is the sample, not COSMOS 1050K**: slices of one head, the MNI152 template. It shows that everything "
+    "runs; its numbers say nothing about a model. It has one patient, and so no interval."
+)
+
+
+def is_sample(slugs: Sequence[str]) -> bool:
+    """Whether a build holds nothing but the sample."""
+    return list(slugs) == ["sample"]
+
+
+def render(slugs: Sequence[str], data: Path) -> str:
+    """The card of the built sources `slugs`, whose folders lie in `data`.
+
+    Raises:
+        InputError: one of them is not built.
+    """
+    manifests = [load_manifest(data / slug) for slug in slugs]
+    prose = Template(PROSE.read_text()).substitute(
+        notice=SAMPLE_NOTICE if is_sample(slugs) else "",
+        totals=_totals(manifests),
+        sources=_sources(manifests),
+        pairs=_pairs(manifests),
+        licences=_licences(slugs),
+        example_config=_configs(manifests)[-1]["config_name"],
+        example_source=slugs[0],
+        split_note="The sample's one head is cut into slabs with a split each." if "sample" in slugs else "",
+    )
+    header = yaml.safe_dump(_header(manifests), sort_keys=False, allow_unicode=True, width=100)
+    return f"---\n{header}---\n\n{prose}"
+
+
+def _header(manifests: Sequence[Manifest]) -> dict[str, Any]:
+    configs = _configs(manifests)
+    return {
+        "pretty_name": "COSMOS 1050K",
+        "task_categories": ["image-segmentation", "mask-generation"],
+        "tags": ["medical"],
+        "license": "other",
+        "configs": configs,
+        "dataset_info": [
+            {"config_name": config["config_name"], "features": card_features()} for config in configs
+        ],
+    }
+
+
+def _configs(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """All rows, then one configuration per modality; each lists only the splits that have rows."""
+    folders = [
+        (manifest.source, taxonomy.slug(modality), shard.file)
+        for manifest in manifests
+        for modality in manifest.modalities
+        for shard in manifest.shards
+        if shard.file.startswith(f"{taxonomy.slug(modality)}/")
+    ]
+
+    def config(name: str, modality: str | None, **more: bool) -> dict[str, Any]:
+        files = []
+        for split in SPLITS:
+            globs = sorted(
+                {
+                    f"data/{source}/{folder}/{split}-*.parquet"
+                    for source, folder, file in folders
+                    if modality in (None, folder) and file.startswith(f"{folder}/{split}-")
+                }
+            )
+            if globs:
+                files.append({"split": split, "path": globs})
+        return {"config_name": name, **more, "data_files": files}
+
+    modalities = [taxonomy.slug(name) for name in taxonomy.MODALITIES]
+    present = {folder for _, folder, _ in folders}
+    return [
+        config(ALL, None, default=True),
+        *(config(folder, folder) for folder in modalities if folder in present),
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _totals(manifests: Sequence[Manifest]) -> str:
+    pairs = {pair for manifest in manifests for pair in manifest.pairs}
+    return _table(
+        ["", "this build", "the paper"],
+        [
+            ["sources", len(manifests), 53],
+            ["images", f"{sum(m.rows for m in manifests):,}", "1,050,311"],
+            ["masks", f"{sum(c.instances for m in manifests for c in m.pairs.values()):,}", "6,033,198"],
+            ["modalities", len({name for m in manifests for name in m.modalities}), 18],
+            ["objects", len({name for m in manifests for name in m.objects}), 84],
+            ["object–modality pairs", len(pairs), 125],
+        ],
+    )
+
+
+def _sources(manifests: Sequence[Manifest]) -> str:
+    rows = [
+        [
+            sources.get(m.source).SOURCE.name,
+            ", ".join(m.modalities),
+            m.patients,
+            m.cases,
+            *(f"{m.splits.get(split, 0):,}" for split in SPLITS),
+            len(m.skipped),
+            f"`{m.version[:12]}`",
+        ]
+        for m in manifests
+    ]
+    return _table(["source", "modalities", "patients", "cases", *SPLITS, "cases skipped", "version"], rows)
+
+
+def _pairs(manifests: Sequence[Manifest]) -> str:
+    images: Counter[str] = Counter()
+    instances: Counter[str] = Counter()
+    for manifest in manifests:
+        for name, count in manifest.pairs.items():
+            images[name] += count.images
+            instances[name] += count.instances
+    return _table(
+        ["object–modality pair", "images", "masks"],
+        [[name, f"{images[name]:,}", f"{instances[name]:,}"] for name in sorted(images)],
+    )
+
+
+def _licences(slugs: Sequence[str]) -> str:
+    found = [sources.get(slug).SOURCE for slug in slugs]
+    rows = [
+        [f"[{s.name}]({s.homepage})", s.licence, "yes" if s.redistributable else "no", s.citation]
+        for s in found
+    ]
+    return _table(["source", "licence", "redistributable", "to cite"], rows)

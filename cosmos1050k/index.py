@@ -1,0 +1,127 @@
+"""What lies in a source's raw folder: `data/raw/<slug>.json`, on which its build depends in place of the files."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from tqdm import tqdm
+
+from cosmos1050k import sources
+from cosmos1050k.errors import InputError
+from cosmos1050k.source import Source
+
+
+class RawFile(BaseModel):
+    """One raw file: its name relative to the source's folder, its size in bytes and its sha256."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    size: int
+    sha256: str
+
+
+class RawIndex(BaseModel):
+    """All raw files of a source, sorted by name. Holds no place and no time: equal files give equal indices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: str
+    files: tuple[RawFile, ...]
+
+    @property
+    def sums(self) -> dict[str, str]:
+        return {file.name: file.sha256 for file in self.files}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {file.name: file.size for file in self.files}
+
+
+#: Absolute path → size, modification time in ns, sha256: what need not be hashed again.
+_Seen = TypeAdapter(dict[str, tuple[int, int, str]])
+
+
+def path_of(slug: str) -> Path:
+    return sources.RAW / f"{slug}.json"
+
+
+def load(slug: str) -> RawIndex:
+    """The written index of a source.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = path_of(slug)
+    try:
+        return RawIndex.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; run `cosmos index {slug}`") from None
+    except ValidationError:
+        raise InputError(f"{path}: damaged; run `cosmos index {slug}` to write it again") from None
+
+
+def write(slug: str) -> RawIndex:
+    """Indexes a source's folder and writes `data/raw/<slug>.json` where its content changed."""
+    found = scan(sources.get(slug).SOURCE)
+    replace_text(path_of(slug), found.model_dump_json(indent=1) + "\n")
+    return found
+
+
+def scan(source: Source, raw: Path | None = None) -> RawIndex:
+    """Indexes the files of a source; one is hashed only if its size or time changed since it was last seen.
+
+    Args:
+        raw: the folder, if it is not the source's usual one.
+    """
+    root = sources.raw_root(source, raw)
+    names = _names(source, root)
+    memory = sources.RAW / f".{source.slug}.seen"
+    seen = _remembered(memory)
+
+    def look(name: str) -> tuple[RawFile, tuple[str, tuple[int, int, str]]]:
+        path = (root / name).absolute()
+        stat = path.stat()
+        known = seen.get(str(path))
+        if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
+            sha256 = known[2]
+        else:
+            with path.open("rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        file = RawFile(name=name, size=stat.st_size, sha256=sha256)
+        return file, (str(path), (stat.st_size, stat.st_mtime_ns, sha256))
+
+    with ThreadPoolExecutor() as threads:
+        looked = list(
+            tqdm(threads.map(look, names), total=len(names), desc=f"index {source.slug}", disable=None)
+        )
+    replace_text(memory, _Seen.dump_json({**seen, **dict(entry for _, entry in looked)}).decode())
+    return RawIndex(source=source.slug, files=tuple(file for file, _ in looked))
+
+
+def _names(source: Source, root: Path) -> list[str]:
+    """A package holds other things too, so there only what the source names; elsewhere every file."""
+    if source.package is not None:
+        return sorted(d.file for d in source.downloads if (root / d.file).is_file())
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        found += [str((Path(folder) / file).relative_to(root)) for file in files]
+    return sorted(found)
+
+
+def _remembered(memory: Path) -> dict[str, tuple[int, int, str]]:
+    try:
+        return _Seen.validate_json(memory.read_bytes())
+    except (FileNotFoundError, ValidationError):  # a lost memory costs hashing, nothing else
+        return {}
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file in one step, and only if its content differs."""
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)

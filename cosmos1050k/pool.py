@@ -1,0 +1,72 @@
+"""Many independent tasks over worker processes that may crash or hang without taking the job along."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cosmos1050k.errors import InputError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """What became of one task: its result, or the one line that says why there is none."""
+
+    task: Task
+    result: Result | None
+    failure: str | None = None
+
+
+def workers_or_all(workers: int | None) -> int:
+    """The number asked for, or one per core this process may use."""
+    return workers or len(os.sched_getaffinity(0))
+
+
+def _single_threaded() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)  # the parallelism is in the processes
+
+
+def run(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    workers: int | None,
+    timeout_s: float,
+    label: str,
+) -> Iterator[Outcome[Task, Result]]:
+    """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
+
+    An `InputError` of a task is its failure; any other error is a fault of the program and is raised.
+    """
+    from pebble import ProcessExpired, ProcessPool
+    from tqdm import tqdm
+
+    if not tasks:
+        return
+    # Forking a process that has started Arrow's threads can hang its child.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPool(
+        max_workers=min(workers_or_all(workers), len(tasks)), initializer=_single_threaded, context=context
+    ) as pool:
+        futures: list[Any] = [pool.schedule(function, args=(task,), timeout=timeout_s) for task in tasks]
+        try:
+            for task, future in tqdm(
+                zip(tasks, futures, strict=True), total=len(tasks), desc=label, unit="case", disable=None
+            ):
+                try:
+                    yield Outcome(task, future.result())
+                except InputError as error:
+                    yield Outcome(task, None, str(error))
+                except ProcessExpired as error:
+                    yield Outcome(task, None, f"the reader crashed ({error.exitcode})")
+                except TimeoutError:
+                    yield Outcome(task, None, f"no result within {timeout_s:.0f} s")
+        except BaseException:
+            pool.stop()
+            raise

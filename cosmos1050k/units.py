@@ -1,0 +1,61 @@
+"""Finished pieces of work, kept on disk under a key of all that they depend on.
+
+DVC forgets a stage that was killed; this does not. A piece is written to a temporary folder and renamed when whole,
+so a folder under its key is always complete, whoever was killed and however many processes write the same one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+UNITS = Path("data/units")
+
+
+def key(**parts: Any) -> str:
+    """The key of a unit: 32 hexadecimal digits over its parts (JSON values)."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Units:
+    """The finished units of one stage, in `<root>/<stage>/<key>/`."""
+
+    def __init__(self, stage: str, root: Path = UNITS) -> None:
+        self.folder = root / stage
+
+    def path(self, key: str) -> Path:
+        return self.folder / key
+
+    def has(self, key: str) -> bool:
+        return self.path(key).is_dir()
+
+    @contextmanager
+    def write(self, key: str) -> Iterator[Path]:
+        """A temporary folder that becomes the unit when the block ends without an error."""
+        temporary = self.folder / f".{key}.{uuid.uuid4().hex}"
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            try:
+                os.rename(temporary, self.path(key))  # noqa: PTH104 (the error below is os.rename's)
+            except OSError:
+                if not self.has(key):  # another process finished the same unit first: its content is equal
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(finished: Path, target: Path) -> None:
+    """Puts a finished folder in the place of `target`, whatever was there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    if target.exists():
+        target.rename(old)
+    finished.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
