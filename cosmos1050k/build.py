@@ -1,6 +1,5 @@
 """Builds one source: its cases over worker processes, each a unit on disk, then shards, table of cases, manifest."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,10 +173,8 @@ def _assemble(
     slug: str, built: list[BuiltCase], skipped: list[Skipped], out: Path, options: BuildOptions
 ) -> Manifest:
     """Writes everything beside `out` first, then puts it in its place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        folder = Path(temporary) / slug
-        manifest = shard_writer.write_source(
+    with units.replacing(out) as folder:
+        return shard_writer.write_source(
             folder,
             slug,
             [case for case in built if case.rows],
@@ -185,5 +182,3 @@ def _assemble(
             row_group_rows=options.row_group_rows,
             shard_bytes=options.shard_mb * 2**20,
         )
-        units.replace_folder(folder, out)
-    return manifest

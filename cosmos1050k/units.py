@@ -4,6 +4,7 @@ DVC forgets a stage that was killed; this does not. A piece is written to a temp
 so a folder under its key is always complete, whoever was killed and however many processes write the same one.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from cosmos1050k.errors import InputError
 
 UNITS = Path("data/units")
 
@@ -51,11 +54,32 @@ class Units:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def replace_folder(finished: Path, target: Path) -> None:
-    """Puts a finished folder in the place of `target`, whatever was there."""
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A new, empty folder that takes the place of `target` when the block ends without an error.
+
+    Whatever happens, a whole folder remains: the new one, or the one that was there.
+
+    Raises:
+        InputError: another process is writing the same folder.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    if target.exists():
-        target.rename(old)
-    finished.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    new, old, lock = (target.with_name(f".{target.name}.{part}") for part in ("new", "old", "lock"))
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{target}: another process is writing it; wait until it has ended") from None
+        if old.exists() and not target.exists():  # killed between the two renames below
+            old.rename(target)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+        new.mkdir()
+        try:
+            yield new
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+        finally:
+            for left in (new, old):
+                shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Everything that turns a model into a row of the board: models, metrics, scores, statistics, the store."""

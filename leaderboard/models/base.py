@@ -1,0 +1,74 @@
+"""What a model is to the platform: a declaration, and a `Segmenter` that encodes an image once and is prompted often."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from leaderboard.strategies import STRATEGIES, Prompts
+
+StrategyName = Literal["S1", "S2", "S3", "S4", "S5", "S6"]
+
+
+class Declaration(BaseModel):
+    """What a model says of itself. The closed record goes into a score's key and onto the board."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
+    kind: Literal["official", "baseline", "finetuned", "submitted"]
+    description: str
+    #: Raised when the same input would give another mask; part of the key of every score.
+    version: int
+    preprocessing: Literal["none", "sam", "medsam"]
+    candidates: Literal[1, 3]
+    #: The strategies it can answer, and those among them it was made for; the rest of its cells are greyed.
+    applies: tuple[StrategyName, ...]
+    made_for: tuple[StrategyName, ...]
+    #: Why the strategies that are not in `applies` don't apply, in a few words.
+    limits: str = ""
+    parameters: int = 0
+    weights_sha256: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: str
+
+    @property
+    def not_applicable(self) -> dict[str, str]:
+        """Strategy → why the model can't answer it."""
+        return {name: self.limits for name in STRATEGIES if name not in self.applies}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A model's answer for one object: `masks` c×H×W bool at the image's size, `predicted_iou` c, its own rating."""
+
+    masks: NDArray[np.bool_]
+    predicted_iou: NDArray[np.float32]
+
+
+class Segmenter(ABC):
+    """A promptable model. It keeps nothing between images: all that it knows of one is in the embedding."""
+
+    declaration: Declaration
+
+    @abstractmethod
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
+        """Encodes images, once for all their prompts.
+
+        Args:
+            images: H×W×3 RGB, uint8; sizes may differ.
+
+        Returns:
+            One embedding per image, in whatever form `prompt` takes.
+        """
+
+    @abstractmethod
+    def prompt(self, embedding: Any, prompts: Prompts) -> Iterator[Candidates]:
+        """The masks of every prompted object of one image, in the order of the prompts."""
+
+    def everything(self, embedding: Any) -> Iterator[NDArray[np.bool_]]:
+        """All masks H×W that the model finds without a prompt (S1); only for models that declare S1."""
+        raise TypeError(f"{self.declaration.name} does not declare S1, everything")

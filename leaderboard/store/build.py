@@ -1,0 +1,284 @@
+"""Builds the DuckDB file of one board from the built sources and the models' score files."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cosmos1050k import shards
+from cosmos1050k.errors import InputError
+from cosmos1050k.schema import SMALL_AREA
+from leaderboard.board_rows import board_cases
+from leaderboard.evaluate import MANIFEST, BoardRows, RunManifest
+from leaderboard.score import METRICS, SELECTIONS
+from leaderboard.statistics import aggregate, board
+from leaderboard.strategies import STRATEGIES
+
+BOARD = Path("leaderboard/leaderboard.duckdb")
+
+
+class BoardOptions(BaseModel):
+    """`board` in params.yaml: the bootstrap behind intervals and ranks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bootstrap_draws: int = Field(default=10_000, ge=100)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BoardInput:
+    """What a board is made of: folders of sources below `data`, of models below `scores`."""
+
+    data: Path
+    scores: Path
+    sources: tuple[str, ...]
+    models: tuple[str, ...]
+    protocol_version: int
+
+
+def build_board(
+    given: BoardInput, path: Path, *, rows: BoardRows | None = None, options: BoardOptions | None = None
+) -> str:
+    """Writes the board to `path`, in one step when it is whole, and returns its build id.
+
+    Args:
+        rows: how many images a pair needs; as the models were scored.
+
+    Raises:
+        InputError: scores are missing, or are of another dataset or protocol version; `path` is as it was.
+    """
+    rows, options = rows or BoardRows(), options or BoardOptions()
+    manifests = {slug: shards.load_manifest(given.data / slug) for slug in given.sources}
+    versions = {slug: manifest.version for slug, manifest in manifests.items()}
+    runs = {model: _run(given, model, versions) for model in given.models}
+    dataset = _hash(versions)
+    build_id = _hash([dataset, given.protocol_version, rows.model_dump(), options.model_dump(), _keys(runs)])
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)
+    try:
+        with duckdb.connect(str(temporary)) as connection:
+            _facts(connection, given, rows)
+            for model, run in runs.items():
+                _check_complete(connection, model, run)
+            _aggregates(connection, options)
+            _describe(connection, runs)
+            meta = [build_id, dataset, given.protocol_version, list(given.sources), options.bootstrap_draws]
+            connection.execute(
+                """create table boards as select ? as build_id, ? as dataset_version, ? as protocol_version,
+                ? as sources, ? as bootstrap_draws,
+                (select count(distinct (source, patient)) from objects) as patients,
+                (select count(distinct image_id) from objects) as images,
+                (select count(distinct pair) from objects) as pairs""",
+                meta,
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return build_id
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _keys(runs: dict[str, RunManifest]) -> dict[str, Any]:
+    """What tells one run's scores from another's: all of its manifest but the timing."""
+    return {model: run.model_dump(mode="json", exclude={"seconds"}) for model, run in runs.items()}
+
+
+def _run(given: BoardInput, model: str, versions: dict[str, str]) -> RunManifest:
+    """The manifest of a model's scores, if they are this board's."""
+    path = given.scores / model / MANIFEST
+    again = f"run `cosmos evaluate --model {model}`"
+    try:
+        run = RunManifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; {again}") from None
+    except ValidationError:
+        raise InputError(f"{path}: damaged or of another release; {again}") from None
+    if run.protocol_version != given.protocol_version:
+        raise InputError(
+            f"{path}: scores of protocol {run.protocol_version}, not {given.protocol_version}; {again}"
+        )
+    for slug, version in versions.items():
+        if slug not in run.sources or run.sources[slug].version != version:
+            raise InputError(f"{path}: no scores of the present version of source {slug}; {again}")
+    return run
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: BoardRows) -> None:
+    """The tables `members` (which case counts for which pair), `objects` and `scores`, of the board's rows only."""
+    cases = [case for slug in given.sources for case in shards.load_cases(given.data / slug)]
+    members = [
+        {"everything": everything, "pair": pair, **case._asdict()}
+        for everything, images in ((True, rows.images_per_pair_s1), (False, rows.images_per_pair))
+        for pair, chosen in board_cases(cases, images).items()
+        for case in chosen
+    ]
+    if not members:
+        raise InputError("no test case to make a board of; add a source that has some to `sources`")
+    files = sorted(
+        {
+            str(given.data / case["source"] / case["shard"])
+            for case in cases
+            if case["split"] == "test"
+        }
+    )
+    kinds = [("everything", pa.bool_()), *((n, pa.string()) for n in ("pair", "source", "case", "modality"))]
+    arrow_members = pa.Table.from_pylist(members, schema=pa.schema(kinds))
+    connection.register("arrow_members", arrow_members)
+    connection.execute("create table members as select * from arrow_members order by all")
+    connection.execute(
+        """create table objects as
+        with every as (
+            select image_id, source, patient, "case", slice_index, modality,
+                unnest(range(len(objects)))::int as object_index, unnest(objects) as entry
+            from read_parquet(?)
+        )
+        select image_id, object_index, source, patient, "case", slice_index, modality,
+            entry.object as object, entry.instance as instance, entry.pair as pair, entry.area as area
+        from every
+        where entry.area > ? and (entry.pair, source, "case", modality) in
+            (select (pair, source, "case", modality) from members)
+        order by pair, image_id, object_index""",
+        [files, SMALL_AREA],
+    )
+    scored = [str(given.scores / model / f"{slug}.parquet") for model in given.models for slug in given.sources]
+    everything = [name for name, strategy in STRATEGIES.items() if strategy.everything]
+    connection.execute(
+        """create table scores as
+        select s.* from read_parquet(?) s
+        join objects o using (image_id, object_index)
+        where exists (
+            select 1 from members m
+            where m.pair = o.pair and m.source = o.source and m."case" = o."case"
+                and m.modality = o.modality and m.everything = (s.strategy in (select unnest(?)))
+        )
+        order by s.pair, s.model, s.strategy, s.image_id, s.object_index""",
+        [scored, everything],
+    )
+
+
+def _check_complete(connection: duckdb.DuckDBPyConnection, model: str, run: RunManifest) -> None:
+    """A score for each of the board's objects under each strategy that applies: a missing row would raise a mean."""
+    for strategy in run.strategies:
+        expected = connection.execute(
+            """select count(*) from objects o where exists (
+                select 1 from members m where m.pair = o.pair and m.source = o.source
+                and m."case" = o."case" and m.modality = o.modality and m.everything = ?)""",
+            [STRATEGIES[strategy].everything],
+        ).fetchone()
+        found = connection.execute(
+            """select count(distinct (image_id, object_index)) from scores where model = ? and strategy = ?""",
+            [model, strategy],
+        ).fetchone()
+        if expected != found:
+            raise InputError(
+                f"{model} has {found[0]} of the board's {expected[0]} scores under {strategy}; "
+                f"run `cosmos evaluate --model {model}`"
+            )
+
+
+def _aggregates(connection: duckdb.DuckDBPyConnection, options: BoardOptions) -> None:
+    """The tables `pair_scores` and `model_scores`, one row per model, strategy and selection (and pair)."""
+    patients = connection.sql("select distinct source, patient from objects").to_arrow_table()
+    pairs = [pair for (pair,) in connection.execute("select distinct pair from objects").fetchall()]
+    pair_parts, model_parts = [], []
+    for strategy, selection in _boards(connection):
+        columns = ", ".join(f"{metric}_{selection} as {metric}" for metric in METRICS)
+        scores = connection.sql(
+            f"""select model, source, patient, image_id, object, pair, status, {columns}
+            from scores where strategy = ?""",
+            params=[strategy],
+        ).to_arrow_table()
+        result = board(
+            scores,
+            "dice",
+            patients=patients,
+            pairs=pairs,
+            seed=options.seed,
+            draws=options.bootstrap_draws,
+        )
+        pair_parts.append(_tagged(_with_other_metrics(result.pairs, scores), strategy, selection))
+        model_parts.append(_tagged(result.models, strategy, selection))
+    for name, parts in (("pair_scores", pair_parts), ("model_scores", model_parts)):
+        connection.register("part", pa.concat_tables(parts))
+        connection.execute(f"create table {name} as select * from part order by strategy, selection, model")
+        connection.unregister("part")
+
+
+def _boards(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, str]]:
+    """The strategies that have scores, with each selection they have."""
+    strategies = connection.execute("select distinct strategy from scores order by strategy").fetchall()
+    return [
+        (strategy, selection)
+        for (strategy,) in strategies
+        for selection in SELECTIONS
+        if selection == "oracle" or not STRATEGIES[strategy].everything
+    ]
+
+
+def _with_other_metrics(pairs: pa.Table, scores: pa.Table) -> pa.Table:
+    """Beside the mean DICE the other metrics' means, the empty predictions and the failures behind them."""
+    keys = ["model", "pair"]
+    table = pairs.rename_columns({"mean": "dice"}).drop_columns(["empties"])
+    for metric in METRICS[1:]:
+        means = aggregate(scores, metric).select([*keys, "mean"]).rename_columns({"mean": metric})
+        table = table.join(means, keys=keys)
+    for status, name in (("empty", "empties"), ("failed", "failures")):
+        marked = scores.select(keys).append_column(name, pc.equal(scores["status"], status))
+        tally = marked.group_by(keys).aggregate([(name, "sum")]).rename_columns({f"{name}_sum": name})
+        table = table.join(tally.set_column(2, name, tally[name].cast(pa.int64())), keys=keys)
+    return table
+
+
+def _tagged(table: pa.Table, strategy: str, selection: str) -> pa.Table:
+    for name, value in (("selection", selection), ("strategy", strategy)):
+        table = table.add_column(0, name, pa.repeat(value, table.num_rows))
+    return table
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, runs: dict[str, RunManifest]) -> None:
+    """The tables `models`, `not_applicable` and `runs`."""
+    declarations = [run.declaration for run in runs.values()]
+    models = [
+        {**d.model_dump(mode="json", exclude={"not_applicable"}), "order": place}
+        for place, d in enumerate(declarations)
+    ]
+    gaps = [
+        {"model": model, "strategy": strategy, "reason": reason}
+        for model, run in runs.items()
+        for strategy, reason in run.not_applicable.items()
+    ]
+    executed = [
+        {
+            "model": model,
+            "source": slug,
+            "source_version": one.version,
+            "scores": one.scores,
+            "failed_cases": len(one.failures),
+            "device": run.declaration.device,
+            "dtype": run.declaration.dtype,
+            "seconds": run.seconds,
+        }
+        for model, run in runs.items()
+        for slug, one in run.sources.items()
+    ]
+    gap_schema = pa.schema([(name, pa.string()) for name in ("model", "strategy", "reason")])
+    for name, table in (
+        ("models", pa.Table.from_pylist(models)),
+        ("not_applicable", pa.Table.from_pylist(gaps, schema=gap_schema)),
+        ("runs", pa.Table.from_pylist(executed)),
+    ):
+        connection.register("part", table)
+        connection.execute(f"create table {name} as select * from part")
+        connection.unregister("part")
