@@ -176,11 +176,11 @@ def _check_complete(connection: duckdb.DuckDBPyConnection, model: str, run: RunM
                 select 1 from members m where m.pair = o.pair and m.source = o.source
                 and m."case" = o."case" and m.modality = o.modality and m.everything = ?)""",
             [STRATEGIES[strategy].everything],
-        ).fetchone()
+        ).fetchall()[0]
         found = connection.execute(
             """select count(distinct (image_id, object_index)) from scores where model = ? and strategy = ?""",
             [model, strategy],
-        ).fetchone()
+        ).fetchall()[0]
         if expected != found:
             raise InputError(
                 f"{model} has {found[0]} of the board's {expected[0]} scores under {strategy}; "

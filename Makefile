@@ -1,0 +1,61 @@
+# Every target sets up what it needs, once: a second call does no set-up again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The stages and tools below find the environment by this path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro app test test-all lint format bench constraints
+
+help:           ## this list
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/  –/'
+
+setup: $(BASE)  ## create .venv and install the project
+
+repro: $(BASE)  ## raw files to board: index, dvc repro, print the board
+	@python -m pipelines.repro
+
+app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860
+	@python -m app
+
+test: lint      ## lint and the fast tests
+	@python -m pytest -m 'not slow'
+
+test-all: lint  ## lint and all tests
+	@python -m pytest
+
+lint: $(DEV)    ## style, types, and who may import whom
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+	@mypy
+	@lint-imports --no-logo
+
+format: $(DEV)  ## mend style
+	@ruff check --quiet --fix .
+	@ruff format --quiet .
+
+bench: $(DEV)   ## ratios against the obvious way, measured in one run
+	@python -m tests.bench
+
+constraints: $(DEV)  ## pin every package of every extra anew into constraints.txt
+	@uv pip compile --quiet --universal --all-extras --no-header --no-annotate --upgrade \
+		--output-file constraints.txt pyproject.toml
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or newer is needed; call make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(BASE): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV), once"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(BASE)
+	@echo "installing what the tests need into $(VENV), once"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

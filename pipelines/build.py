@@ -1,0 +1,37 @@
+"""Stage `build`: one source from its raw files to shards."""
+
+from pathlib import Path
+
+from cosmos1050k import build, index
+from cosmos1050k.shards import DATA, Manifest
+from pipelines import params, stage
+
+
+def describe(manifest: Manifest, out: Path) -> None:
+    """Prints what was built and each case that was not."""
+    for entry in manifest.skipped:
+        print(f"skipped {manifest.source}/{entry.case}: {entry.reason}")
+    print(
+        f"{manifest.source}: {manifest.rows} images of {manifest.cases} cases, {len(manifest.skipped)} skipped, "
+        f"version {manifest.version[:12]}, in {out}"
+    )
+
+
+def main() -> None:
+    slug = stage.argument("python -m pipelines.build SOURCE")
+    given = params.load()
+    out = DATA / slug
+    manifest = build.build(
+        slug,
+        index.load(slug),
+        out,
+        options=given.section("build", build.BuildOptions),
+        workers=given.runtime.workers,
+        case_timeout_s=given.runtime.build_case_timeout_s,
+    )
+    describe(manifest, out.relative_to(Path.cwd()))
+
+
+if __name__ == "__main__":
+    with stage.reported():
+        main()

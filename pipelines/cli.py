@@ -1,0 +1,166 @@
+"""`cosmos`: the pipeline's verbs for people without DVC. Stages and commands call the same functions."""
+
+import json
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosmos1050k import index as raw_index
+from cosmos1050k import sources as registry
+from cosmos1050k.errors import InputError
+from cosmos1050k.shards import DATA, load_manifest
+from pipelines import params, stage
+
+app = typer.Typer(
+    help="COSMOS 1050K: build the dataset, score models, read the board.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class ExportFormat(StrEnum):
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+@app.command()
+def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+    """List the sources: modalities, licence, what is present and what is built."""
+    with stage.reported():
+        rows = [_source(slug) for slug in registry.slugs()]
+        if as_json:
+            print(json.dumps(rows, indent=1))
+            return
+        for row in rows:
+            built = f"{row['images']} images, version {row['version'][:12]}" if row["version"] else "not built"
+            print(f"{row['slug']:<24} {row['name']}")
+            print(f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}")
+            print(f"{'':<24} raw files: {'present' if row['present'] else 'missing'}; {built}")
+
+
+def _source(slug: str) -> dict[str, object]:
+    declared = registry.get(slug).SOURCE
+    try:
+        root = registry.raw_root(declared)
+        wanted = [download.file for download in declared.downloads]
+        present = root.is_dir() and all((root / name).is_file() for name in wanted)
+    except InputError:
+        present = False
+    manifest = load_manifest(DATA / slug) if (DATA / slug).is_dir() else None
+    return {
+        "slug": slug,
+        "name": declared.name,
+        "homepage": declared.homepage,
+        "licence": declared.licence,
+        "redistributable": declared.redistributable,
+        "access": declared.access,
+        "modalities": list(declared.modalities),
+        "pairs": list(declared.pairs),
+        "present": present,
+        "images": manifest.rows if manifest else 0,
+        "version": manifest.version if manifest else "",
+    }
+
+
+@app.command()
+def index(slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")]) -> None:
+    """Hash a source's raw files into data/raw/SLUG.json, on which its build depends."""
+    with stage.reported():
+        found = raw_index.write(slug)
+        print(f"{slug}: {len(found.files)} files, {sum(file.size for file in found.files)} bytes")
+
+
+@app.command()
+def build(
+    slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")],
+    raw: Annotated[Path | None, typer.Option(help="Its raw files; default data/raw/SLUG.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default cosmos1050k/data/SLUG.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
+) -> None:
+    """Build one source: raw files to Parquet shards. Finished cases are kept; a killed build goes on from there."""
+    from cosmos1050k import build as room
+    from pipelines.build import describe
+
+    with stage.reported():
+        given = params.load()
+        target = out or DATA / slug
+        manifest = room.build(
+            slug,
+            raw_index.scan(registry.get(slug).SOURCE, raw),
+            target,
+            raw=raw,
+            options=given.section("build", room.BuildOptions),
+            workers=workers or given.runtime.workers,
+            case_timeout_s=given.runtime.build_case_timeout_s,
+        )
+        describe(manifest, target)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Option(help="A model of leaderboard/models.")],
+    data: Annotated[Path, typer.Option(help="Built sources, one folder each.")] = DATA,
+    strategies: Annotated[str | None, typer.Option(help="Such as S1,S5; default: params.yaml's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default leaderboard/scores/MODEL.")] = None,
+) -> None:
+    """Score one model on all sources of params.yaml. Finished cases are kept."""
+    from leaderboard.evaluate import SCORES, BoardRows, EvaluateOptions
+    from leaderboard.evaluate import evaluate as run
+    from pipelines.evaluate import describe
+
+    with stage.reported():
+        given = params.load()
+        if strategies is not None:
+            chosen = {"evaluate": {**given.evaluate, "strategies": strategies.split(",")}}
+            given = given.model_copy(update=chosen)
+        describe(
+            run(
+                model,
+                data,
+                out or SCORES / model,
+                sources=given.sources,
+                protocol_version=given.protocol_version,
+                options=given.section("evaluate", EvaluateOptions),
+                board_rows=given.section("board_rows", BoardRows),
+                workers=given.runtime.workers,
+                case_timeout_s=given.runtime.evaluate_case_timeout_s,
+            )
+        )
+
+
+@app.command()
+def board(
+    export: Annotated[
+        ExportFormat | None, typer.Option(help="Write every model, pair and strategy to standard output.")
+    ] = None,
+) -> None:
+    """Show the published board, or export it."""
+    from leaderboard.store.read import BoardReader
+    from pipelines import terminal
+
+    with stage.reported():
+        reader = BoardReader()
+        if export is None:
+            terminal.show(reader)
+        else:
+            sys.stdout.buffer.write(terminal.exported(reader, export))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+) -> None:
+    """Start the app."""
+    command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+if __name__ == "__main__":
+    app()

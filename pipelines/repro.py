@@ -1,0 +1,88 @@
+"""`make repro`: index the sources, `dvc repro`, show the board. Safe to kill at any moment and to start again."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from cosmos1050k import index
+from cosmos1050k.errors import InputError
+from leaderboard.store.build import BOARD
+from leaderboard.store.publish import publish
+from leaderboard.store.read import BoardReader
+from pipelines import params, stage, terminal
+
+LOCK = Path("dvc.lock")
+#: The last lock file that DVC could read: a killed run can leave `dvc.lock` cut off, and DVC then refuses to start.
+VALID = Path(".dvc/tmp/dvc.lock.valid")
+#: DVC's note of who is reading and writing what; cut off in the same way.
+RUNNING = Path(".dvc/tmp/rwlock")
+
+
+def whole(lock: Path) -> bool:
+    """Whether DVC can read a lock file."""
+    import yaml
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        content = yaml.safe_load(lock.read_text())
+        COMPILED_LOCKFILE_SCHEMA(content)
+    except (yaml.YAMLError, UnicodeDecodeError, Invalid):
+        return False
+    return content is not None
+
+
+def mend() -> None:
+    """Restores the last valid `dvc.lock` if the present one is damaged, and drops a damaged note of running stages."""
+    if LOCK.exists() and not whole(LOCK):
+        LOCK.unlink()
+        if VALID.exists():
+            shutil.copyfile(VALID, LOCK)
+        print(f"{LOCK} was damaged by a killed run; {'restored' if VALID.exists() else 'started anew'}")
+    if RUNNING.exists() and not _is_json(RUNNING):
+        RUNNING.unlink()
+
+
+def _is_json(path: Path) -> bool:
+    import json
+
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
+
+
+def keep() -> None:
+    """Remembers `dvc.lock` while it is whole."""
+    if LOCK.exists() and whole(LOCK):
+        VALID.parent.mkdir(parents=True, exist_ok=True)
+        temporary = VALID.with_suffix(".new")
+        shutil.copyfile(LOCK, temporary)
+        temporary.replace(VALID)
+
+
+def main() -> None:
+    given = params.load()
+    for slug in given.sources:
+        if not index.write(slug).files:
+            print(f"{slug}: no raw files found; its build will say what to do")
+    mend()
+    keep()
+    # The stages say `python`: they shall find the one that runs this, activated or not.
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "dvc", "repro", *sys.argv[1:]]
+    done = subprocess.run(command, env=environment, check=False)
+    keep()
+    if done.returncode:
+        raise InputError("the pipeline stopped; the lines above say where. Mend it and run `make repro` again")
+    publish(BOARD)  # DVC may have taken the board out of its cache without running the stage
+    terminal.show(BoardReader())
+    print("\nNext: `make app` shows the board in a browser; `cosmos --help` lists what else there is.")
+
+
+if __name__ == "__main__":
+    with stage.reported():
+        main()
