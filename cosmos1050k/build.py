@@ -1,4 +1,4 @@
-"""Builds one source: its cases over worker processes, each a unit on disk, then shards, table of cases, manifest."""
+"""Builds one source: cases over processes, each a unit on disk; then shards, table of cases, manifest."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from cosmos1050k.shard_writer import BuiltCase
 from cosmos1050k.shards import Manifest, Skipped
 from cosmos1050k.source import Case, Source
 
-#: Of the step from a case's raw files to its rows. A change of what it gives needs a new number: a golden test holds
-#: the number to the result.
+#: Of the step from a case's raw files to its rows. A change of what it gives needs a new number: a golden
+#: test holds the number to the result.
 VERSION = 1
 ROWS = "rows.parquet"
 DIGEST = "digest"
@@ -86,7 +86,9 @@ def build(
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
     built = [_finished(task) for task in tasks if store.has(task.key)]
     if not any(case.rows for case in built):
-        reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or ["no slice holds a labelled object"]
+        reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or [
+            "no slice holds a labelled object"
+        ]
         more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         raise InputError(f"{slug}: nothing could be built; {reasons[0]}{more}")
     return _assemble(slug, built, skipped, out, options or BuildOptions())
@@ -102,14 +104,16 @@ def _distinct(slug: str, cases: Iterator[Case]) -> list[Case]:
     found: dict[tuple[str, str], Case] = {}
     for case in cases:
         if found.setdefault((case.case, case.modality), case) is not case:
-            raise InputError(f"{slug}: two cases are called {case.case} ({case.modality}); remove one of them")
+            raise InputError(
+                f"{slug}: two cases are called {case.case} ({case.modality}); remove one of them"
+            )
     return list(found.values())
 
 
 def _plan(
     source: Source, cases: Sequence[Case], index: RawIndex, root: Path, store: units.Units
 ) -> tuple[list[_Task], list[Skipped]]:
-    """The tasks whose files are all there and are the release's, and the cases skipped for the first that isn't."""
+    """The tasks whose files are all the release's, and the cases skipped for the first that isn't."""
     split_of = splits.assign(source.slug, cases)
     sums, sizes = index.sums, index.sizes
     tasks, skipped = [], []
@@ -133,7 +137,9 @@ def _problem(source: Source, name: str, sums: dict[str, str]) -> BadFile | None:
         return BadFile(name, "missing", _remedy(source))
     expected = source.checksums.get(name, sums[name])
     if sums[name] != expected:
-        return BadFile(name, f"sha256 {sums[name][:12]}… is not the release's {expected[:12]}…", _again(source))
+        return BadFile(
+            name, f"sha256 {sums[name][:12]}… is not the release's {expected[:12]}…", _again(source)
+        )
     return None
 
 

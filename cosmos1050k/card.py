@@ -1,4 +1,4 @@
-"""Renders the dataset card, `cosmos1050k/README.md`: YAML header for `load_dataset`, then `card.md` with its counts."""
+"""Renders the dataset card, `README.md`: a header for `load_dataset`, then `card.md` with its counts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ PROSE = Path(__file__).with_name("card.md")
 ALL = "all"
 
 SAMPLE_NOTICE = (
-    "> **This is the sample, not COSMOS 1050K**: slices of one head, the MNI152 template. It shows that everything "
-    "runs; its numbers say nothing about a model. It has one patient, and so no interval."
+    "> **This is the sample, not COSMOS 1050K**: slices of one head, the MNI152 template. It shows that "
+    "everything runs; its numbers say nothing about a model. It has one patient, and so no interval."
 )
 
 

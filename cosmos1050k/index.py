@@ -1,4 +1,4 @@
-"""What lies in a source's raw folder: `data/raw/<slug>.json`, on which its build depends in place of the files."""
+"""What lies in a source's raw folder: `data/raw/<slug>.json`, on which its build depends."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ class RawFile(BaseModel):
 
 
 class RawIndex(BaseModel):
-    """All raw files of a source, sorted by name. Holds no place and no time: equal files give equal indices."""
+    """All raw files of a source, sorted by name. Without place or time: equal files give equal indices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     source: str

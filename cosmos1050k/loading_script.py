@@ -5,8 +5,7 @@
 Newer versions run no scripts and load the folder itself, by its card; so can these.
 """
 
-import glob
-import os
+from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
@@ -17,15 +16,14 @@ from .schema import features
 
 def _configs():
     """The `configs` of the card, which lies beside this script wherever `datasets` copies it to."""
-    with open(os.path.join(os.path.dirname(__file__), "README.md"), encoding="utf-8") as card:
-        header = card.read().split("---\n", 2)[1]
+    header = (Path(__file__).parent / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1]
     return yaml.safe_load(header)["configs"]
 
 
 class Cosmos1050K(datasets.ArrowBasedBuilder):
     """Reads the shards that the card's configurations name."""
 
-    BUILDER_CONFIGS = [datasets.BuilderConfig(name=config["config_name"]) for config in _configs()]
+    BUILDER_CONFIGS = tuple(datasets.BuilderConfig(name=config["config_name"]) for config in _configs())
     DEFAULT_CONFIG_NAME = BUILDER_CONFIGS[0].name
 
     def _info(self):
@@ -35,10 +33,11 @@ class Cosmos1050K(datasets.ArrowBasedBuilder):
         (config,) = (config for config in _configs() if config["config_name"] == self.config.name)
         generators = []
         for split in config["data_files"]:
-            patterns = [os.path.abspath(os.path.join(self.base_path, pattern)) for pattern in split["path"]]
-            files = [file for pattern in patterns for file in sorted(glob.glob(pattern))]
+            folder = Path(self.base_path).resolve()
+            files = [str(file) for pattern in split["path"] for file in sorted(folder.glob(pattern))]
             if not files:
-                raise FileNotFoundError(f"no data files at {', '.join(patterns)}: build the dataset first")
+                wanted = ", ".join(split["path"])
+                raise FileNotFoundError(f"no data files at {wanted} in {folder}: build the dataset first")
             generators.append(
                 datasets.SplitGenerator(name=split["split"], gen_kwargs={"files": dl_manager.download(files)})
             )

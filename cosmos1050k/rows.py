@@ -96,7 +96,9 @@ def _open(case: Case, root: Path) -> _Slices:
             )
         # Owners round affines when they save masks: a hundredth of a millimetre is not another place.
         if not np.allclose(volume.affine, image.affine, rtol=0, atol=1e-2):
-            raise BadFile(mask.file, f"lies elsewhere in space than its image {case.image}", "fetch both again")
+            raise BadFile(
+                mask.file, f"lies elsewhere in space than its image {case.image}", "fetch both again"
+            )
         masks.append((slicing.oriented(volume.array, volume.affine, case.view), mask.labels))
     picture = slicing.oriented(image.array, image.affine, case.view)
     return _Slices(picture, masks, slicing.spacing(image.affine, case.view))
@@ -143,7 +145,9 @@ def _row(
         for name, data in zip(IMAGE_COLUMNS, (picture, regions), strict=True)
     }
     size = {"height": picture.shape[0], "width": picture.shape[1]}
-    digest = hashlib.sha256(json.dumps([shared["image_id"], shared["split"], objects, picture.shape]).encode())
-    digest.update(np.ascontiguousarray(picture))
-    digest.update(np.ascontiguousarray(regions))
+    digest = hashlib.sha256(
+        json.dumps([shared["image_id"], shared["split"], objects, picture.shape]).encode()
+    )
+    digest.update(picture.tobytes())
+    digest.update(regions.tobytes())
     return {**shared, **encoded, **size, "objects": objects}, digest.digest()

@@ -1,7 +1,7 @@
-"""The row of the dataset, defined once: Arrow schema, `datasets.Features`, card YAML and loading script derive from it.
+"""The row of the dataset, defined once: Arrow schema, `Features`, card and loading script derive from it.
 
-One row is one 2D image with its label map. This module needs pyarrow alone, because the loading script takes it
-along into environments where nothing else of the project is installed.
+One row is one 2D image with its label map. This module needs pyarrow alone, because the loading script takes
+it along into environments where nothing else of the project is installed.
 """
 
 import json
@@ -19,8 +19,9 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _POINT = pa.list_(pa.int32(), 2)
 _BOX = pa.list_(pa.int32(), 4)
 
-#: One instance of one object: `values` are the region numbers whose union it is; box [x0, y0, x1, y1], both ends
-#: inside; points (x, y). A negative point (-1, -1) is SAM's padding: the region around the object holds nothing else.
+#: One instance of one object: `values` are the region numbers whose union it is; box [x0, y0, x1, y1], both
+#: ends inside; points (x, y). A negative point (-1, -1) is SAM's padding: the region around the object holds
+#: nothing else.
 OBJECT = pa.struct(
     [
         ("values", pa.list_(pa.uint8())),
@@ -77,20 +78,18 @@ def _feature(kind: pa.DataType) -> Any:
 
 
 def features() -> dict[str, Any]:
-    """The row as `datasets.Features.to_dict` writes it; `Features.from_dict` reads it in every version since 2.0."""
-    return {
-        name: {"_type": "Image"} if name in IMAGE_COLUMNS else _feature(kind) for name, kind in _FIELDS
-    }
+    """The row as `datasets.Features.to_dict` writes it; `from_dict` of old and new versions reads it."""
+    return {name: {"_type": "Image"} if name in IMAGE_COLUMNS else _feature(kind) for name, kind in _FIELDS}
 
 
 def _yaml(kind: pa.DataType) -> dict[str, Any]:
-    """One Arrow type in the card's YAML form, in the spelling (`sequence`) that old and new `datasets` read."""
+    """One Arrow type in the card's YAML form, spelt (`sequence`) so that old and new `datasets` read it."""
     if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind):
         inner = kind.value_type
         if pa.types.is_struct(inner):
             return {"list": [{"name": field.name, **_yaml(field.type)} for field in inner]}
         body = _yaml(inner)
-        content = body["dtype"] if "dtype" in body else body
+        content = body.get("dtype", body)
         length = {"length": kind.list_size} if pa.types.is_fixed_size_list(kind) else {}
         return {"sequence": content, **length}
     return {"dtype": _dtype(kind)}
@@ -104,5 +103,6 @@ def card_features() -> list[dict[str, Any]]:
     ]
 
 
-#: The Arrow schema of a shard. Its metadata make every reader of `datasets` decode the pictures, card or no card.
+#: The Arrow schema of a shard. Its metadata make every reader of `datasets` decode the pictures, card or no
+#: card.
 SCHEMA = pa.schema(_FIELDS, metadata={"huggingface": json.dumps({"info": {"features": features()}})})

@@ -112,9 +112,7 @@ def _plan(cases: Sequence[BuiltCase], shard_bytes: int) -> Iterator[tuple[str, l
             yield f"{taxonomy.slug(modality)}/{file}", members
 
 
-def _entry(
-    source: str, shard: str, first_row: int, case: BuiltCase, scored: Counter[str]
-) -> dict[str, Any]:
+def _entry(source: str, shard: str, first_row: int, case: BuiltCase, scored: Counter[str]) -> dict[str, Any]:
     return {
         "source": source,
         "case": case.case,
@@ -137,7 +135,7 @@ class _Tally:
         self.instances: dict[str, Counter[str]] = {"object": Counter(), "pair": Counter()}
 
     def add(self, rows: pa.Table) -> Counter[str]:
-        """Counts the rows of a case; returns pair → images in which an instance of it is large enough to score."""
+        """Counts the rows of a case; returns pair → images with an instance of it large enough to score."""
         scored: Counter[str] = Counter()
         for objects in rows["objects"].to_pylist():
             for kind in ("object", "pair"):

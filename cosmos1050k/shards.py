@@ -1,4 +1,4 @@
-"""A built source on disk: Parquet shards of one modality and one split each, a table of its cases, a manifest."""
+"""A built source on disk: Parquet shards of one modality and split each, a table of its cases, a manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def load_cases(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_case(folder: Path, case: dict[str, Any], columns: list[str] | None = None) -> pa.Table:
-    """The rows of one case, in order, from the shard that holds them; only the row groups it lies in are read."""
+    """The rows of one case, in order, from its shard; only the row groups it lies in are read."""
     with pq.ParquetFile(folder / case["shard"]) as file:
         start, stop = case["first_row"], case["first_row"] + case["rows"]
         groups, offset, before = [], 0, 0

@@ -24,7 +24,7 @@ class Download(_Record):
 
 
 class Label(_Record):
-    """The pixels of one instance of an object in a mask file: those of one `value`, or those `at_least` so large.
+    """The pixels of one instance of an object in a mask file: of one `value`, or `at_least` so large.
 
     `counts_as` is what such a pixel adds to the sum of the keep rule (protocol, section 1, step 3).
     """
@@ -57,8 +57,8 @@ class Mask(_Record):
 class Case(_Record):
     """One volume, frame or picture: an image file and its mask files, relative to the source's folder.
 
-    `view` names the anatomical plane to slice along; `slices` keeps a range [start, stop) of the stored slices.
-    `split` is given by the source `sample` alone; elsewhere the patient's group decides (`cosmos1050k.splits`).
+    `view` names the anatomical plane to slice along; `slices` keeps a range [start, stop) of stored slices.
+    `split` is given by the source `sample` alone; elsewhere the patient's group decides (`splits`).
     """
 
     case: str = Field(pattern=r"^[A-Za-z0-9._+-]+$")
@@ -80,8 +80,8 @@ class Case(_Record):
 class Source(_Record):
     """One of the dataset's sources. Its file in `cosmos1050k/sources/` declares it and pairs its files.
 
-    `package` is a folder inside an installed Python package ("nilearn/datasets/data") for a source that needs no
-    download; every other source lies in `data/raw/<slug>`.
+    `package` is a folder inside an installed Python package ("nilearn/datasets/data") for a source that needs
+    no download; every other source lies in `data/raw/<slug>`.
     """
 
     slug: str = Field(pattern="^[a-z0-9_]+$")

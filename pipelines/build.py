@@ -12,7 +12,8 @@ def describe(manifest: Manifest, out: Path) -> None:
     for entry in manifest.skipped:
         print(f"skipped {manifest.source}/{entry.case}: {entry.reason}")
     print(
-        f"{manifest.source}: {manifest.rows} images of {manifest.cases} cases, {len(manifest.skipped)} skipped, "
+        f"{manifest.source}: {manifest.rows} images of {manifest.cases} cases, "
+        f"{len(manifest.skipped)} skipped; "
         f"version {manifest.version[:12]}, in {out}"
     )
 

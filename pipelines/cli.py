@@ -5,7 +5,7 @@ import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,13 +38,17 @@ def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readab
             print(json.dumps(rows, indent=1))
             return
         for row in rows:
-            built = f"{row['images']} images, version {row['version'][:12]}" if row["version"] else "not built"
+            built = (
+                f"{row['images']} images, version {row['version'][:12]}" if row["version"] else "not built"
+            )
             print(f"{row['slug']:<24} {row['name']}")
-            print(f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}")
+            print(
+                f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}"
+            )
             print(f"{'':<24} raw files: {'present' if row['present'] else 'missing'}; {built}")
 
 
-def _source(slug: str) -> dict[str, object]:
+def _source(slug: str) -> dict[str, Any]:
     declared = registry.get(slug).SOURCE
     try:
         root = registry.raw_root(declared)
@@ -83,7 +87,7 @@ def build(
     out: Annotated[Path | None, typer.Option(help="Default cosmos1050k/data/SLUG.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
 ) -> None:
-    """Build one source: raw files to Parquet shards. Finished cases are kept; a killed build goes on from there."""
+    """Build one source: raw files to Parquet shards. Finished cases are kept: a killed build goes on."""
     from cosmos1050k import build as room
     from pipelines.build import describe
 

@@ -1,4 +1,4 @@
-"""`make repro`: index the sources, `dvc repro`, show the board. Safe to kill at any moment and to start again."""
+"""`make repro`: index the sources, `dvc repro`, show the board. Can be killed and started again."""
 
 import os
 import shutil
@@ -14,7 +14,8 @@ from leaderboard.store.read import BoardReader
 from pipelines import params, stage, terminal
 
 LOCK = Path("dvc.lock")
-#: The last lock file that DVC could read: a killed run can leave `dvc.lock` cut off, and DVC then refuses to start.
+#: The last lock file that DVC could read: a killed run can leave `dvc.lock` cut off, and DVC then refuses to
+#: start.
 VALID = Path(".dvc/tmp/dvc.lock.valid")
 #: DVC's note of who is reading and writing what; cut off in the same way.
 RUNNING = Path(".dvc/tmp/rwlock")
@@ -35,7 +36,7 @@ def whole(lock: Path) -> bool:
 
 
 def mend() -> None:
-    """Restores the last valid `dvc.lock` if the present one is damaged, and drops a damaged note of running stages."""
+    """Restores the last valid `dvc.lock` if the present one is damaged, and drops a damaged `rwlock`."""
     if LOCK.exists() and not whole(LOCK):
         LOCK.unlink()
         if VALID.exists():
@@ -77,7 +78,9 @@ def main() -> None:
     done = subprocess.run(command, env=environment, check=False)
     keep()
     if done.returncode:
-        raise InputError("the pipeline stopped; the lines above say where. Mend it and run `make repro` again")
+        raise InputError(
+            "the pipeline stopped; the lines above say where. Mend it and run `make repro` again"
+        )
     publish(BOARD)  # DVC may have taken the board out of its cache without running the stage
     terminal.show(BoardReader())
     print("\nNext: `make app` shows the board in a browser; `cosmos --help` lists what else there is.")

@@ -1,4 +1,4 @@
-"""How a stage or a command ends: bad input is one line and exit status 1, a fault of the program its traceback."""
+"""How a stage or command ends: bad input is one line and exit status 1, a program fault a traceback."""
 
 import logging
 import sys

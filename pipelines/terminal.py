@@ -20,7 +20,9 @@ def show(reader: BoardReader, selection: str = "oracle") -> None:
     console = Console()
     board = reader.board()
     shown = views.strategies(reader)
-    models = _table(f"DICE in %, mean over {board['pairs']} pairs ({selection})", ["rank", "model", "kind"], shown)
+    models = _table(
+        f"DICE in %, mean over {board['pairs']} pairs ({selection})", ["rank", "model", "kind"], shown
+    )
     for row in views.models_view(reader, selection):
         rank = next((cell.rank for name, cell in row.cells.items() if name == "S5"), None)
         models.add_row(str(rank or "–"), row.model, row.kind, *(_text(row.cells[name]) for name in shown))

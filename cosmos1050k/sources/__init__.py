@@ -1,4 +1,4 @@
-"""The registry: every module of this package declares one source as `SOURCE` and pairs its files in `cases(root)`."""
+"""The registry: every module here declares one source as `SOURCE` and pairs its files in `cases(root)`."""
 
 import importlib
 import importlib.util

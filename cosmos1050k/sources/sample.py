@@ -1,4 +1,4 @@
-"""The ICBM MNI152 T1 template that the package nilearn ships: real, small, here without a download; one head."""
+"""The ICBM MNI152 T1 template that the package nilearn ships: real, small, no download; one head."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ SOURCE = Source(
         Download(file=GRAY, sha256="97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed"),
         Download(file=WHITE, sha256="382d92812de4744f9c86c7a0e4f680dc317a0a50e4da1f0153618a6798c7b7db"),
     ),
-    citation="Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 54 (2011)",
+    citation="Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 2011",
     modalities=("T1W MRI",),
     objects=("Brain", "Gray Matter", "White Matter"),
     note="One head, cut into slabs of 20 slices with 5 dropped between them: for a first run and for tests. "
