@@ -75,7 +75,7 @@ def build(
     store = store or units.Units("build")
     cases = _distinct(slug, module.cases(root))
     if not cases:
-        raise InputError(f"{slug}: no case found in {root}; {_remedy(module.SOURCE)}")
+        raise InputError(f"{slug}: no case found; {_remedy(module.SOURCE, root)}")
     tasks, skipped = _plan(module.SOURCE, cases, index, root, store)
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
@@ -94,10 +94,12 @@ def build(
     return _assemble(slug, built, skipped, out, options or BuildOptions())
 
 
-def _remedy(source: Source) -> str:
-    if source.package:
+def _remedy(source: Source, root: Path) -> str:
+    if source.package and root == sources.raw_root(source):
         return "run `make setup` to install the package that ships it"
-    return f"put the release there ({source.homepage}), or take {source.slug} off `sources` in params.yaml"
+    return (
+        f"put the release ({source.homepage}) into {root}, or take {source.slug} off `sources` in params.yaml"
+    )
 
 
 def _distinct(slug: str, cases: Iterator[Case]) -> list[Case]:
@@ -118,7 +120,7 @@ def _plan(
     sums, sizes = index.sums, index.sizes
     tasks, skipped = [], []
     for case in cases:
-        problem = next(filter(None, (_problem(source, name, sums) for name in case.files)), None)
+        problem = next(filter(None, (_problem(source, root, name, sums) for name in case.files)), None)
         if problem is not None:
             skipped.append(Skipped(case=case.case, reason=str(problem)))
             continue
@@ -132,9 +134,9 @@ def _plan(
     return tasks, skipped
 
 
-def _problem(source: Source, name: str, sums: dict[str, str]) -> BadFile | None:
+def _problem(source: Source, root: Path, name: str, sums: dict[str, str]) -> BadFile | None:
     if name not in sums:
-        return BadFile(name, "missing", _remedy(source))
+        return BadFile(name, "missing", _remedy(source, root))
     expected = source.checksums.get(name, sums[name])
     if sums[name] != expected:
         return BadFile(

@@ -68,15 +68,16 @@ def write(slug: str) -> RawIndex:
     return found
 
 
-def scan(source: Source, raw: Path | None = None) -> RawIndex:
+def scan(source: Source, raw: Path | None = None, memory: Path | None = None) -> RawIndex:
     """Indexes the files of a source; one is hashed only if its size or time changed since it was last seen.
 
     Args:
         raw: the folder, if it is not the source's usual one.
+        memory: what was seen before, by default `data/raw/.<slug>.seen`.
     """
     root = sources.raw_root(source, raw)
     names = _names(source, root)
-    memory = sources.RAW / f".{source.slug}.seen"
+    memory = memory or sources.RAW / f".{source.slug}.seen"
     seen = _remembered(memory)
 
     def look(name: str) -> tuple[RawFile, tuple[str, tuple[int, int, str]]]:

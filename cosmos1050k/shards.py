@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cosmos1050k.errors import InputError
 
-DATA = Path(__file__).with_name("data")
+#: Built sources, one folder each, in the project's folder.
+DATA = Path("cosmos1050k/data")
 MANIFEST = "manifest.json"
 CASES = "cases.parquet"
 
@@ -80,6 +81,11 @@ def load_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: missing; build the source with `cosmos build {folder.name}`") from None
     except ValidationError:
         raise InputError(f"{path}: damaged; build the source again") from None
+
+
+def built(data: Path) -> tuple[str, ...]:
+    """The sources that have a manifest below `data`, sorted."""
+    return tuple(sorted(path.parent.name for path in data.glob(f"[!.]*/{MANIFEST}")))
 
 
 def load_cases(folder: Path) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def main() -> None:
         workers=given.runtime.workers,
         case_timeout_s=given.runtime.build_case_timeout_s,
     )
-    describe(manifest, out.relative_to(Path.cwd()))
+    describe(manifest, out)
 
 
 if __name__ == "__main__":

@@ -109,11 +109,14 @@ def build(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Option(help="A model of leaderboard/models.")],
-    data: Annotated[Path, typer.Option(help="Built sources, one folder each.")] = DATA,
+    data: Annotated[
+        Path | None, typer.Option(help="Score all built sources below this folder instead.")
+    ] = None,
     strategies: Annotated[str | None, typer.Option(help="Such as S1,S5; default: params.yaml's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Default leaderboard/scores/MODEL.")] = None,
 ) -> None:
-    """Score one model on all sources of params.yaml. Finished cases are kept."""
+    """Score one model on the sources of params.yaml. Finished cases are kept."""
+    from cosmos1050k.shards import built
     from leaderboard.evaluate import SCORES, BoardRows, EvaluateOptions
     from leaderboard.evaluate import evaluate as run
     from pipelines.evaluate import describe
@@ -121,14 +124,15 @@ def evaluate(
     with stage.reported():
         given = params.load()
         if strategies is not None:
-            chosen = {"evaluate": {**given.evaluate, "strategies": strategies.split(",")}}
-            given = given.model_copy(update=chosen)
+            given = given.model_copy(
+                update={"evaluate": given.evaluate | {"strategies": _listed(strategies)}}
+            )
         describe(
             run(
                 model,
-                data,
+                data or DATA,
                 out or SCORES / model,
-                sources=given.sources,
+                sources=given.sources if data is None else built(data),
                 protocol_version=given.protocol_version,
                 options=given.section("evaluate", EvaluateOptions),
                 board_rows=given.section("board_rows", BoardRows),
@@ -136,6 +140,16 @@ def evaluate(
                 case_timeout_s=given.runtime.evaluate_case_timeout_s,
             )
         )
+
+
+def _listed(strategies: str) -> list[str]:
+    from leaderboard.strategies import STRATEGIES
+
+    names = strategies.split(",")
+    unknown = [name for name in names if name not in STRATEGIES]
+    if unknown:
+        raise InputError(f"--strategies: unknown {', '.join(unknown)}; known are {', '.join(STRATEGIES)}")
+    return names
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""How much faster than the obvious way: ratios, measured interleaved in one run (`make bench`)."""

@@ -1,0 +1,42 @@
+"""What several rooms' tests share: the project's folder, a copy of it to run in, and the sample, built once."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`datasets` reads this when imported: nothing of the user's cache is used or filled."""
+    os.environ["HF_HOME"] = str(tmp_path_factory.mktemp("hf"))
+
+
+def copy_project(target: Path) -> Path:
+    """The project as a clone would have it, the present changes included; nothing that was made in it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=target, check=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the built source `sample`; read it, don't change it."""
+    from cosmos1050k import build, index, sources, units
+
+    data = tmp_path_factory.mktemp("data")
+    found = index.scan(sources.get("sample").SOURCE, memory=data / "seen")
+    build.build("sample", found, data / "sample", store=units.Units("build", data / "units"))
+    return data

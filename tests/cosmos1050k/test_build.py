@@ -1,0 +1,189 @@
+"""The build, on the sample: against nibabel and the protocol's words, byte for byte, and with damaged input."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from cosmos1050k import build, index, pictures, shards, sources, units
+from cosmos1050k.errors import InputError
+from cosmos1050k.shards import load_manifest
+
+#: Source version of the sample under `build.VERSION`. If this test fails because the step was meant to change what it
+#: gives, raise `VERSION` and write both here; if not, the change is a mistake.
+GOLDEN = (1, "22d00b8f5041aac99ce04d2bc957979ab8b111b3dffa4a6ba719c7a0fc2c4307")
+
+
+def raw_copy(tmp_path: Path) -> Path:
+    """The sample's raw files in a folder of their own, to damage."""
+    source = sources.get("sample").SOURCE
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for download in source.downloads:
+        (raw / download.file).write_bytes((sources.raw_root(source) / download.file).read_bytes())
+    return raw
+
+
+def rebuilt(raw: Path, tmp_path: Path, *, workers: int = 2, store: str = "units") -> Path:
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    kept = units.Units("build", tmp_path / store)
+    build.build("sample", found, tmp_path / "out/sample", raw=raw, workers=workers, store=kept)
+    return tmp_path / "out/sample"
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_step_s_version_is_held_to_its_result(sample: Path) -> None:
+    assert (build.VERSION, load_manifest(sample / "sample").version) == GOLDEN
+
+
+def test_rows_equal_what_nibabel_and_the_protocol_say(sample: Path) -> None:
+    root = sources.raw_root(sources.get("sample").SOURCE)
+    names = ("t1", "gm", "wm")
+    path = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+    t1, gm, wm = (
+        np.asanyarray(nib.as_closest_canonical(nib.load(root / path.format(name))).dataobj) for name in names
+    )
+    masks = {"Brain": t1 > 0, "Gray Matter": gm >= 128, "White Matter": wm >= 128}
+    seen = set()
+    for case in shards.load_cases(sample / "sample"):
+        start = int(case["case"].removeprefix("slab_"))
+        for row in shards.read_case(sample / "sample", case).to_pylist():
+            z = row["slice_index"]
+            seen.add(z)
+            assert start <= z < start + 20
+            assert row["image_id"] == f"sample/{case['case']}/T1W MRI/{z}"
+            # RAS+ to display: rows from anterior to posterior, columns from the patient's right to left… of the page.
+            slice_ = t1[::-1, ::-1, z].T.astype(float)[:, ::-1][:, ::-1]
+            expected = np.floor(255 * (slice_ - slice_.min()) / (slice_.max() - slice_.min())).astype(
+                np.uint8
+            )
+            assert np.array_equal(pictures.decode(row["image"]["bytes"]), expected)
+            regions = pictures.decode(row["mask"]["bytes"])
+            listed = {entry["object"]: entry for entry in row["objects"]}
+            for name, mask in masks.items():
+                truth = mask[::-1, ::-1, z].T
+                if truth.any():
+                    assert np.array_equal(np.isin(regions, listed[name]["values"]), truth)
+                else:
+                    assert name not in listed
+            assert (row["height"], row["width"], row["spacing_mm"]) == (*expected.shape, [1.0, 1.0])
+    slabs = [z for start in range(0, 151, 25) for z in range(start, start + 20)]
+    kept = {z for z in slabs if sum(int(mask[:, :, z].sum()) for mask in masks.values()) > 50}
+    assert seen == kept
+    assert kept < set(slabs)  # the rule does drop slices here
+
+
+def test_the_manifest_counts_what_is_there(sample: Path) -> None:
+    folder = sample / "sample"
+    manifest = load_manifest(folder)
+    rows = [
+        (case["split"], row)
+        for case in shards.load_cases(folder)
+        for row in shards.read_case(folder, case, ["image_id", "objects", "modality"]).to_pylist()
+    ]
+    assert manifest.rows == len(rows) == len({row["image_id"] for _, row in rows})
+    assert manifest.splits == {name: sum(s == name for s, _ in rows) for name in manifest.splits}
+    assert manifest.modalities == {"T1W MRI": len(rows)}
+    for kind, counts in (("object", manifest.objects), ("pair", manifest.pairs)):
+        for name, count in counts.items():
+            holding = [[e for e in row["objects"] if e[kind] == name] for _, row in rows]
+            assert (count.images, count.instances) == (
+                sum(bool(entries) for entries in holding),
+                sum(map(len, holding)),
+            )
+    for shard in manifest.shards:
+        data = (folder / shard.file).read_bytes()
+        assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert (manifest.patients, manifest.skipped) == (1, ())
+
+
+def test_same_bytes_for_any_number_of_workers(tmp_path: Path, sample: Path) -> None:
+    raw = raw_copy(tmp_path)
+    one = content(rebuilt(raw, tmp_path, workers=1, store="a"))
+    two = content(rebuilt(raw, tmp_path, workers=2, store="b"))
+    assert one == two == content(sample / "sample")
+
+
+def test_small_shards_hold_the_same_rows(tmp_path: Path, sample: Path) -> None:
+    found = index.scan(sources.get("sample").SOURCE, memory=tmp_path / "seen")
+    kept = units.Units("build", tmp_path / "units")
+    options = build.BuildOptions(row_group_rows=7, shard_mb=1)
+    one = build.build("sample", found, tmp_path / "one", options=options, store=kept)
+    assert one.version == load_manifest(sample / "sample").version
+    for case, other in zip(
+        shards.load_cases(tmp_path / "one"), shards.load_cases(sample / "sample"), strict=True
+    ):
+        left = shards.read_case(tmp_path / "one", case)
+        assert left.equals(shards.read_case(sample / "sample", other))
+
+
+def test_a_finished_case_is_not_built_again(tmp_path: Path) -> None:
+    raw = raw_copy(tmp_path)
+    first = content(rebuilt(raw, tmp_path))
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "units/build").iterdir()}
+    (tmp_path / "units/build" / sorted(before)[0] / "rows.parquet").exists()
+    assert content(rebuilt(raw, tmp_path)) == first
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "units/build").iterdir()}
+    assert before == after
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "empty", "flipped", "text"])
+def test_a_bad_raw_file_is_one_line_and_loses_nothing(tmp_path: Path, damage: str) -> None:
+    raw = raw_copy(tmp_path)
+    before = content(rebuilt(raw, tmp_path))
+    victim = sorted(raw.glob("*_gm_*"))[0]
+    data = bytearray(victim.read_bytes())
+    if damage == "missing":
+        victim.unlink()
+    elif damage == "flipped":
+        data[len(data) // 2] ^= 255
+        victim.write_bytes(data)
+    else:
+        victim.write_bytes(
+            {"truncated": bytes(data[:5000]), "empty": b"", "text": b"<html>404</html>"}[damage]
+        )
+    with pytest.raises(InputError) as caught:
+        rebuilt(raw, tmp_path)
+    message = str(caught.value)
+    assert victim.name in message
+    assert "\n" not in message
+    assert ("put the release" if damage == "missing" else "install it again") in message
+    assert content(tmp_path / "out/sample") == before
+
+
+def test_a_file_changed_after_it_was_indexed_is_refused(tmp_path: Path) -> None:
+    raw = raw_copy(tmp_path)
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    victim = sorted(raw.glob("*_wm_*"))[0]
+    victim.write_bytes(victim.read_bytes()[:-1])
+    with pytest.raises(InputError, match="changed since it was indexed; run `cosmos index sample`"):
+        build.build("sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "u"))
+
+
+def test_the_index_hashes_again_only_what_changed(tmp_path: Path) -> None:
+    raw = raw_copy(tmp_path)
+    source, seen = sources.get("sample").SOURCE, tmp_path / "seen"
+    first = index.scan(source, raw, memory=seen)
+    assert first.sums == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(raw.iterdir())
+    }
+    remembered = json.loads(seen.read_text())
+    for entry in remembered.values():
+        entry[2] = "0" * 64
+    seen.write_text(json.dumps(remembered))
+    assert set(index.scan(source, raw, memory=seen).sums.values()) == {"0" * 64}  # taken from memory
+    victim = sorted(raw.iterdir())[0]
+    victim.write_bytes(victim.read_bytes())  # a new time
+    assert index.scan(source, raw, memory=seen).sums[victim.name] == first.sums[victim.name]
+    seen.write_text("{ damaged")
+    assert index.scan(source, raw, memory=seen) == first

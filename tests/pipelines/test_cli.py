@@ -1,0 +1,143 @@
+"""The command `cosmos`: every verb explains itself, does what its stage does, and says in one line what is wrong."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from cosmos1050k import shards, sources
+from leaderboard import models
+from leaderboard.evaluate import evaluate
+from leaderboard.store.build import BOARD, BoardInput, build_board
+from leaderboard.store.publish import publish
+from pipelines.cli import app
+from tests.conftest import ROOT
+
+VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
+    """A project folder with its parameters, the built sample, and a published board of the model `box`."""
+    target = tmp_path_factory.mktemp("cli")
+    (target / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (target / "cosmos1050k/data").mkdir(parents=True)
+    (target / "cosmos1050k/data/sample").symlink_to(sample / "sample")
+    before = Path.cwd()
+    os.chdir(target)
+    try:
+        evaluate("box", shards.DATA, Path("leaderboard/scores/box"), sources=["sample"], protocol_version=1)
+        build_board(BoardInput(shards.DATA, Path("leaderboard/scores"), ("sample",), ("box",), 1), BOARD)
+        publish(BOARD)
+    finally:
+        os.chdir(before)
+    return target
+
+
+def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
+    """Exit status, standard output and standard error of the installed command."""
+    command = [str(Path(sys.executable).with_name("cosmos")), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, check=False, env=os.environ | {"COLUMNS": "120"}
+    )
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_the_verbs_are_those_the_readme_names() -> None:
+    assert set(VERBS) == {"sources", "index", "build", "evaluate", "board", "serve"}
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"cosmos {verb}" in readme for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_explains_itself(verb: str) -> None:
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    (command,) = [c for c in app.registered_commands if c.callback and c.callback.__name__ == verb]
+    assert command.callback
+    assert (command.callback.__doc__ or "").split()[0] in result.output
+
+
+def test_sources_as_text_and_as_json(folder: Path) -> None:
+    status, output, _ = cosmos(folder, "sources", "--json")
+    assert status == 0
+    listed = {row["slug"]: row for row in json.loads(output)}
+    assert sorted(listed) == sources.slugs()
+    assert (listed["sample"]["present"], listed["sample"]["images"]) == (True, 123)
+    assert b"raw files: present; 123 images" in cosmos(folder, "sources")[1]
+
+
+def test_build_gives_what_the_stage_gives(folder: Path, sample: Path, tmp_path: Path) -> None:
+    status, output, error = cosmos(
+        folder, "build", "sample", "--out", str(tmp_path / "sample"), "--workers", "1"
+    )
+    assert status == 0, error
+    assert b"sample: 123 images of 7 cases, 0 skipped" in output
+    assert shards.load_manifest(tmp_path / "sample") == shards.load_manifest(sample / "sample")
+
+
+def test_evaluate_scores_the_strategies_asked_for(folder: Path, sample: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--model",
+        "box",
+        "--data",
+        str(sample),
+        "--strategies",
+        "S5",
+        "--out",
+        str(tmp_path / "box"),
+    ]
+    status, output, error = cosmos(folder, "evaluate", *arguments)
+    assert status == 0, error
+    assert b"box: 120 scores on 2 cases of sample" in output
+    ours = pq.read_table(tmp_path / "box/sample.parquet")
+    theirs = pq.read_table(folder / "leaderboard/scores/box/sample.parquet")
+    assert set(ours["strategy"].to_pylist()) == {"S5"}
+    assert ours.equals(theirs.filter(pyarrow.compute.equal(theirs["strategy"], "S5")))
+
+
+def test_board_shown_and_exported_alike(folder: Path) -> None:
+    status, shown, error = cosmos(folder, "board")
+    assert status == 0, error
+    as_csv = pyarrow.csv.read_csv(io.BytesIO(cosmos(folder, "board", "--export", "csv")[1])).to_pylist()
+    as_parquet = pq.read_table(io.BytesIO(cosmos(folder, "board", "--export", "parquet")[1])).to_pylist()
+    as_json = json.loads(cosmos(folder, "board", "--export", "json")[1])["scores"]
+    assert as_parquet == as_json
+    assert len(as_json) == 3 * 2 * 2  # pairs, strategies, selections
+    for row, other in zip(as_json, as_csv, strict=True):
+        assert row["dice"] == pytest.approx(other["dice"], rel=1e-12)
+        assert f"{100 * row['dice']:.2f}".encode() in shown
+    assert b"This is the sample, not COSMOS 1050K" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "nowhere"], "unknown source 'nowhere'; `cosmos sources` lists"),
+        (["index", "nowhere"], "unknown source 'nowhere'"),
+        (["build", "sample", "--raw", "nothing", "--out", "x"], "missing; put the release"),
+        (["evaluate", "--model", "nobody"], f"unknown model 'nobody'; known are {', '.join(models.names())}"),
+        (["evaluate", "--model", "box", "--strategies", "S5,S9"], "--strategies: unknown S9"),
+        (["evaluate", "--model", "box", "--data", "nothing"], "no built source; build one"),
+    ],
+)
+def test_a_mistake_is_one_line(folder: Path, arguments: list[str], message: str) -> None:
+    status, _, error = cosmos(folder, *arguments)
+    assert status == 1
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_outside_the_project_it_says_so(tmp_path: Path) -> None:
+    status, _, error = cosmos(tmp_path, "build", "sample")
+    assert status == 1
+    assert "run this in the project's folder" in error
+    assert "no board is published" in cosmos(tmp_path, "board")[2]

@@ -1,0 +1,66 @@
+"""params.yaml: what is in the project is valid, what a user breaks is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from cosmos1050k import sources
+from cosmos1050k.build import BuildOptions
+from cosmos1050k.errors import InputError
+from leaderboard import models
+from leaderboard.evaluate import BoardRows, EvaluateOptions
+from leaderboard.store.build import BoardOptions
+from pipelines import params
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "params.yaml").read_text()
+
+
+def load(tmp_path: Path, text: str) -> params.Params:
+    (tmp_path / "params.yaml").write_text(text)
+    return params.load(tmp_path / "params.yaml")
+
+
+def test_the_committed_file_is_whole_and_says_the_defaults() -> None:
+    given = params.load(ROOT / "params.yaml")
+    assert set(given.sources) <= set(sources.slugs())
+    assert set(given.models) <= set(models.names())
+    sections = {
+        "build": BuildOptions,
+        "evaluate": EvaluateOptions,
+        "board_rows": BoardRows,
+        "board": BoardOptions,
+    }
+    for name, kind in sections.items():
+        assert given.section(name, kind) == kind()  # type: ignore[arg-type]
+        assert set(getattr(given, name)) == set(kind.model_fields)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("sources:\n  - sample\n", "sources: sample\n", "sources"),
+        ("sources:\n  - sample\n", "sources: []\n", "sources"),
+        ("protocol_version: 1\n", "", "protocol_version"),
+        ("protocol_version: 1\n", "protocol_version: 1\nmodel: x\n", "model"),
+        ("runtime:\n", "runtime:\n  worker: 3\n", "runtime.worker"),
+        ("build:\n", "build: [\n", "not YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, TEXT.replace(old, new))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_section_is_closed_too(tmp_path: Path) -> None:
+    given = load(tmp_path, TEXT.replace("shard_mb: 256", "shard_gb: 1"))
+    with pytest.raises(InputError, match=r"build\.shard_gb"):
+        given.section("build", BuildOptions)
+
+
+def test_a_missing_file_says_where_to_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run this in the project's folder"):
+        params.load(tmp_path / "params.yaml")
