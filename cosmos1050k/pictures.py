@@ -1,5 +1,7 @@
 """Slices to 8 bits, and PNG in and out."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +11,20 @@ def normalised(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """255·(I − I_min)/(I_max − I_min) in float64, truncated (protocol, section 1, step 4).
 
     Args:
-        values: H×W or H×W×C; all channels share one minimum and maximum. NaN and infinities count as the finite
-            minimum. A constant picture gives zeros.
+        values: H×W or H×W×C; all channels share one minimum and maximum. NaN and infinities count as the
+            finite minimum. A constant picture gives zeros.
     """
     work = values.astype(np.float64)
     if values.dtype.kind == "f":
         finite = np.isfinite(work)
         if not finite.all():
             work[~finite] = work[finite].min() if finite.any() else 0.0
-    low, high = work.min(), work.max()
+    low, high = float(work.min()), float(work.max())
     if high == low:
         return np.zeros(values.shape, np.uint8)
+    if math.isinf(255.0 * (high - low)):  # near the end of float64: the same by a power of two smaller
+        work *= 2.0**-10
+        low, high = low * 2.0**-10, high * 2.0**-10
     work -= low
     work *= 255.0
     work /= high - low
@@ -39,11 +44,14 @@ def decode(png: bytes) -> NDArray[np.uint8]:
     """H×W for a gray PNG, H×W×3 RGB for a colour one, uint8.
 
     Raises:
-        ValueError: the bytes are no picture.
+        ValueError: the bytes are no picture, or one of more than 8 bits.
     """
-    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise ValueError("not a PNG picture")
+    try:
+        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # nothing at all, or a header that promises too much
+        picture = None
+    if picture is None or picture.dtype != np.uint8:
+        raise ValueError("not a PNG picture of 8 bits")
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return np.asarray(picture, np.uint8)
+    return picture.astype(np.uint8, copy=False)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -32,6 +33,14 @@ def _single_threaded() -> None:
     cv2.setNumThreads(1)  # the parallelism is in the processes
 
 
+def _cause(code: int) -> str:
+    """What an exit code says; −n is death by signal n."""
+    if code == -signal.SIGKILL:
+        return "killed, as when memory runs out: try fewer workers"
+    known = {-number: number.name for number in signal.Signals}
+    return known.get(code, f"exit code {code}")
+
+
 def run(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -42,7 +51,8 @@ def run(
 ) -> Iterator[Outcome[Task, Result]]:
     """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
 
-    An `InputError` of a task is its failure; any other error is a fault of the program and is raised.
+    An `InputError` of a task is its failure, and so is want of memory; any other error is a fault of the
+    program and is raised.
     """
     from pebble import ProcessExpired, ProcessPool
     from tqdm import tqdm
@@ -64,8 +74,12 @@ def run(
                 except InputError as error:
                     yield Outcome(task, None, str(error))
                 except ProcessExpired as error:
-                    yield Outcome(task, None, f"the reader crashed ({error.exitcode})")
-                except TimeoutError:
+                    yield Outcome(task, None, f"its process crashed ({_cause(error.exitcode)})")
+                except MemoryError:
+                    yield Outcome(task, None, "out of memory: try fewer workers")
+                except TimeoutError as error:
+                    if error.__cause__ is not None:  # raised by the task, not by the pool
+                        raise
                     yield Outcome(task, None, f"no result within {timeout_s:.0f} s")
         except BaseException:
             pool.stop()

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_REGIONS = 255
+#: Masks taken together: with at most 256 combinations of earlier ones, a code has 16 bits and can be counted.
+_TOGETHER = 8
 
 
 class TooManyRegions(ValueError):
@@ -13,48 +15,48 @@ class TooManyRegions(ValueError):
 
 
 def label_map(masks: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], list[list[int]]]:
-    """The regions of a picture and, for each mask, the regions whose union it is (protocol, section 1, step 6).
+    """The regions of a picture and, for each mask, the regions whose union it is (protocol 1, step 6).
 
     Args:
-        masks: n masks H×W, in the order of the objects; none empty.
+        masks: n ≥ 1 masks H×W, in the order of the objects; none empty.
 
     Returns:
-        The map H×W, 0 where there is no object, and n ascending lists of values 1…255. Regions are numbered by
-        the masks they belong to: those of the first mask alone come first.
+        The map H×W, 0 where there is no object, and n ascending lists of values 1…255. Regions are numbered
+        by the masks they belong to, the last mask weighing most: 0, 1, 0+1, 2, 0+2, 1+2, 0+1+2, 3, …
 
     Raises:
         TooManyRegions: there are more than 255.
     """
-    codes = _codes(masks)
-    if codes.dtype == np.uint64 or len(masks) > 16:
-        present, inverse = np.unique(codes, return_inverse=True)
-        inverse = inverse.reshape(codes.shape)
-    else:
-        present = np.flatnonzero(np.bincount(codes.reshape(-1), minlength=1))
-        inverse = None
-    combinations = [int(code) for code in present if code]
-    if len(combinations) > MAX_REGIONS:
-        raise TooManyRegions(f"{len(combinations)} regions in one picture, at most {MAX_REGIONS} fit")
-    values = [
-        [number for number, code in enumerate(combinations, start=1) if code >> place & 1]
-        for place in range(len(masks))
-    ]
-    if inverse is not None:
-        offset = 0 if present[0] == 0 else 1
-        return (inverse + offset).astype(np.uint8), values
-    table = np.zeros(int(present[-1]) + 1, np.uint8)
-    table[combinations] = np.arange(1, len(combinations) + 1)
-    return table[codes], values
+    numbers = np.zeros(masks[0].size, np.uint8)  # per pixel its combination of the masks so far, in order
+    members = np.zeros((0, 1), bool)  # masks so far × their combinations
+    background = True
+    for start in range(0, len(masks), _TOGETHER):
+        some = masks[start : start + _TOGETHER]
+        codes = _codes(some)
+        codes *= np.uint16(members.shape[1])
+        codes += numbers
+        present = np.flatnonzero(np.bincount(codes))
+        background &= bool(present[0] == 0)
+        count = present.size - background
+        if count > MAX_REGIONS:
+            raise TooManyRegions(f"{count} regions or more in one picture, at most {MAX_REGIONS} fit")
+        bits, earlier = np.divmod(present, members.shape[1])
+        own = bits >> np.arange(len(some))[:, None] & 1
+        members = np.concatenate([members[:, earlier], own.astype(bool)])
+        table = np.zeros(int(present[-1]) + 1, np.uint8)
+        table[present] = np.arange(present.size)
+        numbers = table[codes]
+    if not background:  # only the pixels of no mask have the value 0
+        numbers += np.uint8(1)
+    values = [(np.flatnonzero(row) + (not background)).tolist() for row in members]
+    return numbers.reshape(masks[0].shape), values
 
 
-def _codes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.unsignedinteger]:
+def _codes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint16]:
     """Per pixel a number whose bit p is set where mask p covers it."""
-    if len(masks) > 64:
-        raise TooManyRegions(f"{len(masks)} objects in one picture, at most 64 can overlap")
-    kind = np.uint16 if len(masks) <= 16 else np.uint64
-    codes = np.zeros(masks[0].shape, kind)
+    codes = np.zeros(masks[0].size, np.uint16)
     for place, mask in enumerate(masks):
-        codes |= mask.astype(kind) << kind(place)
+        codes |= mask.reshape(-1).astype(np.uint16) << np.uint16(place)
     return codes
 
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from cosmos1050k.source import View
 
-#: Anatomical direction of growing slice index, of rows downwards and of columns rightwards, as axis of the RAS+
-#: frame and sign. The slice axis keeps the stored order (sign 0), so that an index names a slice of the raw file.
+#: Anatomical direction of growing slice index, of rows downwards and of columns rightwards, as axis of the
+#: RAS+ frame and sign. The slice axis keeps the stored order (sign 0): an index names a slice of the file.
 _PLANES: dict[View, tuple[tuple[int, int], ...]] = {
     "transverse": ((2, 0), (1, -1), (0, -1)),  # rows run to posterior, columns to the patient's left
     "coronal": ((1, 0), (2, -1), (0, -1)),  # rows run to inferior, columns to the patient's left
@@ -22,8 +22,8 @@ def oriented(array: NDArray[np.generic], affine: NDArray[np.float64], view: View
         array: shape (i, j, k) as stored.
         affine: 4×4, index → RAS+ mm. An oblique volume takes the nearest axes.
 
-    Rows and columns lie as in radiological display: transverse with anterior up and the patient's right on the
-    left, coronal with superior up, sagittal with superior up and anterior on the left.
+    Rows and columns lie as in radiological display: the patient's right on the left; transverse with anterior
+    up, coronal with superior up, sagittal with superior up and anterior on the left.
     """
     stored = _orientation(affine)
     order, flips = [], []

@@ -39,9 +39,10 @@ def _groups(path: Path) -> _Groups:
     """Reads groups.csv.
 
     Raises:
-        InputError: another header, an incomplete line, or one patient in two groups.
+        InputError: another header, a line that is not complete, or one patient in two groups.
     """
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     reader = csv.DictReader(lines)
     if reader.fieldnames != _COLUMNS:
         raise InputError(f"{path.name}: the header must be {','.join(_COLUMNS)}")
@@ -49,7 +50,11 @@ def _groups(path: Path) -> _Groups:
     tests = set()
     for row in reader:
         if None in row or not (row["source"] and row["patient"] and row["group"]):
-            raise InputError(f"{path.name}: incomplete line {','.join(filter(None, row.values()))!r}")
+            raise InputError(f"{path.name}: the line {lines[reader.line_num - 1]!r} must have four values")
+        if row["official_test"] not in ("yes", "no", ""):
+            raise InputError(
+                f"{path.name}: official_test in {lines[reader.line_num - 1]!r} must be yes or no"
+            )
         known = of_patient.setdefault((row["source"], row["patient"]), row["group"])
         if known != row["group"]:
             raise InputError(f"{path.name}: {row['source']}/{row['patient']} is in two groups")
@@ -63,13 +68,22 @@ def assign(source: str, cases: Iterable[Case], groups: Path = GROUPS) -> dict[st
 
     A group is test if any member is an official labelled test case, else its hash decides. Cases that bear a
     split of their own (the sample's slabs) don't ask for their patient's.
+
+    Raises:
+        InputError: `groups` is not in order, or hides an official test case from sources that share it.
     """
-    table = _groups(groups)
+    table, cases = _groups(groups), list(cases)
+    elsewhere = {group for (other, _), group in table.of_patient.items() if other != source}
     group_of = {
         case.patient: table.of_patient.get((source, case.patient), f"{source}/{case.patient}")
         for case in cases
     }
     tests = table.official_test | {group_of[case.patient] for case in cases if case.official_test}
+    if untold := sorted((tests & elsewhere) - table.official_test):
+        # Their builds see this file alone, and would put the same patient into training.
+        raise InputError(
+            f"{groups.name}: official_test of group {untold[0]} must be yes, since {source} has it"
+        )
     return {
         patient: "test" if group in tests else split_of_group(group) for patient, group in group_of.items()
     }

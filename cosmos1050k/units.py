@@ -1,7 +1,7 @@
 """Finished pieces of work, kept on disk under a key of all that they depend on.
 
-DVC forgets a stage that was killed; this does not. A piece is written to a temporary folder and renamed when whole,
-so a folder under its key is always complete, whoever was killed and however many processes write the same one.
+DVC forgets a stage that was killed; this does not. A piece is written to a temporary folder and renamed when
+whole, so a folder under its key is always complete, whoever was killed and however many processes write it.
 """
 
 import fcntl
@@ -70,10 +70,7 @@ def replacing(target: Path) -> Iterator[Path]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{target}: another process is writing it; wait until it has ended") from None
-        if old.exists() and not target.exists():  # killed between the two renames below
-            old.rename(target)
-        for left in (new, old):
-            shutil.rmtree(left, ignore_errors=True)
+        _settle(target, new, old)
         new.mkdir()
         try:
             yield new
@@ -81,5 +78,12 @@ def replacing(target: Path) -> Iterator[Path]:
                 target.rename(old)
             new.rename(target)
         finally:
-            for left in (new, old):
-                shutil.rmtree(left, ignore_errors=True)
+            _settle(target, new, old)
+
+
+def _settle(target: Path, new: Path, old: Path) -> None:
+    """Puts `old` back if it was moved and nothing took its place, and clears what is left over."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the project's folder, a copy of it to run in, and the sample, built once."""
+"""What several rooms' tests share: the project's folder, a copy to run in, and the sample, built once."""
 
 import os
 import shutil
@@ -6,6 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine that is busy is no failure: no example has a time limit.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,4 +1,4 @@
-"""Readers, one module per container. Each gives the stored voxels, untouched and uncopied, and their geometry."""
+"""Readers, one module per container. Each gives the voxels as stored, uncopied, and their geometry."""
 
 import importlib
 from dataclasses import dataclass
@@ -31,10 +31,8 @@ def read(root: Path, name: str) -> Volume:
     Raises:
         BadFile: the file is missing, damaged, or in no known container.
     """
-    for ending, module in CONTAINERS.items():
-        if name.lower().endswith(ending):
-            break
-    else:
+    module = next((CONTAINERS[ending] for ending in CONTAINERS if name.lower().endswith(ending)), None)
+    if module is None:
         raise BadFile(name, "not a container that can be read", f"known are {', '.join(CONTAINERS)}")
     try:
         return importlib.import_module(f"{__name__}.{module}").read(root / name, name)
@@ -42,3 +40,5 @@ def read(root: Path, name: str) -> Volume:
         raise BadFile(name, f"not in {root}", "put the file there or fetch the source again") from None
     except PermissionError:
         raise BadFile(name, "not readable", "change its permissions") from None
+    except OSError as error:
+        raise BadFile(name, f"can't be read ({error.strerror or error})", "put a file in its place") from None

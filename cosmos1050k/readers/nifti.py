@@ -1,6 +1,7 @@
 """NIfTI-1 and NIfTI-2, plain or gzipped: nibabel's header and geometry over a buffer that igzip fills."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -8,6 +9,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
+from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import Volume
@@ -15,67 +17,123 @@ from cosmos1050k.readers import Volume
 AGAIN = "fetch the file again"
 #: A volume of 2000³ 16-bit voxels is allowed; a header that promises more is damaged or hostile.
 MAX_BYTES = 2 * 2000**3
+#: Deflate can't expand further: a stream that promises more is refused before memory is taken for it.
+_MOST_EXPANSION = 1032
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the header says of the voxels: how many, of which kind, where, scaled how, and placed where."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+    scaling: tuple[float, float] | None
+    affine: NDArray[np.float64]
+
+    @property
+    def end(self) -> int:
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def bytes_needed(self) -> int:
+        """The most memory its voxels take, stored or scaled."""
+        return max(self.end, math.prod(self.shape) * 8 if self.scaling else 0)
 
 
 def read(path: Path, name: str) -> Volume:
-    """The stored voxels as a view of Fortran order in their own dtype; float64 only where the header scales them.
+    """The stored voxels as a view of Fortran order in their own dtype; float64 where the header scales them.
+
+    Bytes beyond the voxels are ignored, as nibabel does, but a gzip stream is read to its checksum.
 
     Raises:
         BadFile: truncated, not NIfTI, failing its checksum, not 3D, or larger than `MAX_BYTES`.
     """
-    opener = igzip.open if name.lower().endswith(".gz") else open
+    gzipped = name.lower().endswith(".gz")
+    opener = igzip.open if gzipped else open
     try:
         with opener(path, "rb") as stream:
-            start = stream.read(540)
-            header = _header(start, name)
-            promised = _promised_bytes(header, name)
-            # One byte past the promise makes the reader reach the end, where gzip checks its sum.
-            data = start + stream.read(promised - len(start) + 1)
-    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as error:
+            layout = _layout(stream.read(540), name)
+            most = path.stat().st_size * (_MOST_EXPANSION if gzipped else 1)
+            if most < layout.end:
+                raise _truncated(name, f"at most {most}", layout)
+            # The start is still buffered; one read of the whole spares a copy of all voxels.
+            stream.seek(0)
+            data = stream.read(layout.end)
+            while gzipped and stream.read(_CHUNK):
+                pass
+    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as error:  # type: ignore[misc]  # isal's stub
         raise BadFile(name, f"damaged gzip stream ({error})", AGAIN) from None
-    if len(data) < promised:
-        raise BadFile(name, f"truncated: {len(data)} of {promised} bytes", AGAIN)
-    shape = header.get_data_shape()
-    offset = int(header["vox_offset"])
-    count = math.prod(shape)
-    array = np.frombuffer(data, header.get_data_dtype(), count, offset).reshape(shape, order="F")
-    affine = np.asarray(header.get_best_affine(), np.float64)
-    if not np.isfinite(affine).all() or np.linalg.det(affine[:3, :3]) == 0:
+    if len(data) < layout.end:
+        raise _truncated(name, f"{len(data)}", layout)
+    array = np.frombuffer(data, layout.dtype, math.prod(layout.shape), layout.offset)
+    array = array.reshape(layout.shape, order="F")
+    if layout.scaling:
+        slope, intercept = layout.scaling
+        array = array * np.float64(slope) + np.float64(intercept)
+    return Volume(array, layout.affine)
+
+
+def _truncated(name: str, held: str, layout: _Layout) -> BadFile:
+    return BadFile(name, f"truncated: {held} of {layout.end} bytes", AGAIN)
+
+
+def _layout(start: bytes, name: str) -> _Layout:
+    """The header at the start of the file, understood and checked."""
+    header = _header(start, name)
+    try:
+        shape = _without_trailing_ones(header.get_data_shape())
+        slope, intercept = header.get_slope_inter()
+        layout = _Layout(
+            shape=shape,
+            dtype=header.get_data_dtype(),
+            offset=header.get_data_offset(),
+            scaling=None if slope is None or (slope, intercept) == (1, 0) else (slope, intercept),
+            affine=np.asarray(header.get_best_affine(), np.float64),
+        )
+    except (HeaderDataError, ValueError, OverflowError) as error:
+        raise _damaged(name, error) from None
+    if len(shape) != 3 or min(shape) < 1:
+        raise BadFile(name, f"a volume of shape {shape}, expected three dimensions", "give 3D volumes alone")
+    if layout.dtype.kind not in "iuf":
+        raise BadFile(name, f"voxels of type {layout.dtype}, expected one number each", "give a gray volume")
+    if layout.bytes_needed > MAX_BYTES:
+        raise BadFile(name, f"the header promises {layout.bytes_needed} bytes, more than {MAX_BYTES}", AGAIN)
+    if not _invertible(layout.affine):
         raise BadFile(name, "the header's affine is not invertible", AGAIN)
-    return Volume(_scaled(array, header), affine)
+    return layout
 
 
 def _header(start: bytes, name: str) -> nib.Nifti1Header:
-    """The header at the start of the file; NIfTI-2 by its size field, in either byte order."""
-    size = start[:4]
-    kind, length = (nib.Nifti2Header, 540) if 540 in _either_order(size) else (nib.Nifti1Header, 348)
-    if length not in _either_order(size) or len(start) < length:
+    """nibabel's header: NIfTI-2 by its size field, in either byte order; not of an .hdr/.img pair."""
+    sizes = int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")
+    kind, length = (nib.Nifti2Header, 540) if 540 in sizes else (nib.Nifti1Header, 348)
+    if length not in sizes or len(start) < length:
         raise BadFile(name, "not a NIfTI file", AGAIN)
     try:
-        return kind(start[:length], check=True)
-    except (HeaderDataError, WrapStructError, ValueError) as error:
-        raise BadFile(name, f"damaged NIfTI header ({error})", AGAIN) from None
+        header = kind(start[:length], check=True)
+    except (HeaderDataError, WrapStructError, ValueError, OverflowError) as error:
+        raise _damaged(name, error) from None
+    if header["magic"].item() != kind.single_magic:
+        raise BadFile(name, "only the header of a pair of NIfTI files", "give one .nii or .nii.gz file")
+    return header
 
 
-def _either_order(size: bytes) -> tuple[int, int]:
-    return int.from_bytes(size, "little"), int.from_bytes(size, "big")
+def _damaged(name: str, error: Exception) -> BadFile:
+    return BadFile(name, f"damaged NIfTI header ({' '.join(str(error).split())})", AGAIN)
 
 
-def _promised_bytes(header: nib.Nifti1Header, name: str) -> int:
-    shape = header.get_data_shape()
+def _without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) != 3 or min(shape) < 1:
-        raise BadFile(name, f"a volume of shape {shape}, expected three dimensions", AGAIN)
-    header.set_data_shape(shape)
-    promised = int(header["vox_offset"]) + math.prod(shape) * header.get_data_dtype().itemsize
-    if promised > MAX_BYTES:
-        raise BadFile(name, f"the header promises {promised} bytes, more than {MAX_BYTES}", AGAIN)
-    return promised
+    return shape
 
 
-def _scaled(array: np.ndarray, header: nib.Nifti1Header) -> np.ndarray:
-    slope, intercept = header.get_slope_inter()
-    if (slope, intercept) in ((None, None), (1.0, 0.0)):
-        return array
-    return array * np.float64(slope) + np.float64(intercept)
+def _invertible(affine: NDArray[np.float64]) -> bool:
+    """Whether the stored axes span the space, whatever their lengths."""
+    if not np.isfinite(affine).all():
+        return False
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.isfinite(axes).all() and np.linalg.matrix_rank(axes) == 3)

@@ -1,4 +1,4 @@
-"""A row as plain JSON values. Imports nothing of the project: it also runs in the environment of `datasets` 3.6."""
+"""A row as plain JSON values. Imports nothing of the project: it also runs beside `datasets` 3.6."""
 
 import hashlib
 import io

@@ -127,16 +127,16 @@ sys.path.insert(0, "tests/cosmos1050k")  # not the tests' packages: they need wh
 from plain_rows import plain
 assert datasets.__version__ == "3.6.0", datasets.__version__
 def rows(*where, **how):
-    return {split: [plain(row) for row in part] for split, part in datasets.load_dataset(*where, **how).items()}
+    loaded = datasets.load_dataset(*where, **how)
+    return {split: [plain(row) for row in part] for split, part in loaded.items()}
 script = "cosmos1050k/loading_script.py"
+streamed = datasets.load_dataset(script, split="test", streaming=True, trust_remote_code=True)
 found = {
     "folder": rows("cosmos1050k"),
     "script": rows(script, trust_remote_code=True),
     "folder modality": rows("cosmos1050k", "t1w_mri"),
     "script modality": rows(script, "t1w_mri", trust_remote_code=True),
-    "streamed": {"test": [
-        plain(row) for row in datasets.load_dataset(script, split="test", streaming=True, trust_remote_code=True)
-    ]},
+    "streamed": {"test": [plain(row) for row in streamed]},
     "configs": [datasets.get_dataset_config_names("cosmos1050k"),
                 datasets.get_dataset_config_names(script, trust_remote_code=True)],
 }

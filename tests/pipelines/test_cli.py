@@ -1,4 +1,4 @@
-"""The command `cosmos`: every verb explains itself, does what its stage does, and says in one line what is wrong."""
+"""The command `cosmos`: a verb explains itself, does what its stage does, and names a mistake in one line."""
 
 import io
 import json

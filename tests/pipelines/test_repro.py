@@ -24,7 +24,8 @@ def run(project: Path, *command: str, fails: bool = False) -> str:
     """Runs a command in the project and returns what it printed, both streams."""
     done = subprocess.run(
         [sys.executable, "-m", *command],
-        cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        cwd=project, env=ENVIRONMENT, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert bool(done.returncode) == fails, done.stdout
     return done.stdout
