@@ -1,4 +1,4 @@
-"""Which cases a board is made of (protocol, section 5): whole test cases of a pair until it has images enough."""
+"""Which cases make a board (protocol, section 5): whole test cases of a pair until it has images enough."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -46,10 +46,12 @@ def strategies_of(
 ) -> dict[CaseId, tuple[str, ...]]:
     """Case → the strategies it is scored under: everything (S1) takes a smaller board than the others."""
     cases = list(cases)
+    on_board = {
+        enough: {case for members in board_cases(cases, enough).values() for case in members}
+        for enough in (images, images_everything)
+    }
     wanted: dict[CaseId, list[str]] = {}
     for name in strategies:
-        enough = images_everything if STRATEGIES[name].everything else images
-        on_board = {case for members in board_cases(cases, enough).values() for case in members}
-        for case in on_board:
+        for case in on_board[images_everything if STRATEGIES[name].everything else images]:
             wanted.setdefault(case, []).append(name)
     return {case: tuple(names) for case, names in wanted.items()}

@@ -1,4 +1,4 @@
-"""Scores one model on every source: cases over processes, each a unit on disk, then a score file per source."""
+"""Scores one model on every source: cases over processes, each a unit on disk, then one file per source."""
 
 import logging
 import time
@@ -21,6 +21,8 @@ from leaderboard.strategies import STRATEGIES
 SCORES = Path("leaderboard/scores")
 MANIFEST = "manifest.json"
 _UNIT = "scores.parquet"
+#: What of a model's declaration decides its masks.
+_DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", "device", "dtype"}
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class BoardRows(BaseModel):
 
 
 class SourceRun(BaseModel):
-    """What a run did with one source; `failures` maps a case to why it could not be scored."""
+    """What a run did with one source; `failures`: `case/modality` → why it could not be scored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: str
@@ -89,7 +91,7 @@ def evaluate(
     case_timeout_s: float = 3600,
     store: units.Units | None = None,
 ) -> RunManifest:
-    """Scores a model on the built sources and writes `<source>.parquet` and `manifest.json` into the folder `out`.
+    """Scores a model on built sources; writes `<source>.parquet` and `manifest.json` into the folder `out`.
 
     Args:
         data: the folder that holds one folder per built source.
@@ -103,6 +105,8 @@ def evaluate(
     options, board_rows = options or EvaluateOptions(), board_rows or BoardRows()
     store = store or units.Units("evaluate")
     declaration = models.get(model).declaration
+    if not sources:
+        raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
     versions = {slug: shards.load_manifest(data / slug).version for slug in sources}
     tasks = _plan(declaration, data, sources, protocol_version, options, board_rows, store)
     failures = _run(tasks, workers, case_timeout_s)
@@ -114,14 +118,14 @@ def evaluate(
             pq.write_table(table, folder / f"{slug}.parquet", compression="zstd")
             runs[slug] = SourceRun(
                 version=versions[slug],
-                cases=len({task.case["case"] for task in own}),
+                cases=len({_id(task.case) for task in own}),
                 scores=table.num_rows,
-                failures={t.case["case"]: failures[t.key] for t in own if t.key in failures},
+                failures={_name(task): failures[task.key] for task in own if task.key in failures},
             )
         manifest = RunManifest(
             protocol_version=protocol_version,
             declaration=declaration,
-            strategies=tuple(name for name in options.strategies if name in declaration.applies),
+            strategies=_applied(declaration, options),
             not_applicable=declaration.not_applicable,
             rows=options.rows,
             sources=runs,
@@ -142,9 +146,9 @@ def _plan(
 ) -> list[_Task]:
     """One task per case and group of strategies, in the order of sources and their cases."""
     cases = [case for slug in sources for case in shards.load_cases(data / slug)]
-    applied = [name for name in options.strategies if name in declaration.applies]
+    applied = _applied(declaration, options)
     if options.rows == "all":
-        wanted = dict.fromkeys((_id(case) for case in cases), tuple(applied))
+        wanted = dict.fromkeys((_id(case) for case in cases), applied)
     else:
         wanted = strategies_of(
             cases,
@@ -158,7 +162,7 @@ def _plan(
             key = units.key(
                 version=score.VERSION,
                 protocol=protocol_version,
-                model=declaration.model_dump(mode="json", exclude={"description", "limits"}),
+                model=declaration.model_dump(mode="json", include=_DECIDES),
                 source=case["source"],
                 case=case["digest"],
                 strategies=group,
@@ -167,12 +171,21 @@ def _plan(
     return tasks
 
 
+def _applied(declaration: Declaration, options: EvaluateOptions) -> tuple[str, ...]:
+    """The strategies to score, in the protocol's order: how they were asked for changes no unit's key."""
+    return tuple(name for name in STRATEGIES if name in options.strategies and name in declaration.applies)
+
+
 def _id(case: dict[str, Any]) -> CaseId:
     return CaseId(case["source"], case["case"], case["modality"])
 
 
+def _name(task: _Task) -> str:
+    return f"{task.case['case']}/{task.case['modality']}"
+
+
 def _groups(strategies: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Everything apart from the rest: its board is smaller, and leaving it must not undo the others' units."""
+    """Everything apart from the rest: its board is smaller, and leaving it must not undo the others."""
     everything = tuple(name for name in strategies if STRATEGIES[name].everything)
     return [group for group in (everything, tuple(n for n in strategies if n not in everything)) if group]
 
@@ -186,12 +199,12 @@ def _run(tasks: list[_Task], workers: int | None, timeout_s: float) -> dict[str,
     for outcome in pool.run(_score_case, pending, workers=workers, timeout_s=timeout_s, label=label):
         if outcome.failure:
             failures[outcome.task.key] = outcome.failure
-            log.warning("%s/%s: %s", outcome.task.folder.name, outcome.task.case["case"], outcome.failure)
+            log.warning("%s/%s: %s", outcome.task.folder.name, _name(outcome.task), outcome.failure)
     return failures
 
 
 def _score_case(task: _Task) -> None:
-    """Runs in a worker: one case to its unit. The source's version is not in it: other cases may change that."""
+    """Runs in a worker: one case to its unit. What its digest does not cover comes in with `_assembled`."""
     rows = shards.read_case(task.folder, task.case, score.COLUMNS)
     table = score.score(models.get(task.model), rows, task.strategies, source_version="")
     with task.units.write(task.key) as folder:
@@ -199,14 +212,21 @@ def _score_case(task: _Task) -> None:
 
 
 def _assembled(tasks: list[_Task], version: str) -> pa.Table:
-    """All scores of one source in the order of its cases; a case without a unit is failed as a whole."""
+    """All scores of one source in the order of its cases; a case without a unit is failed as a whole.
+
+    The source's version and the case's patient are no part of a unit: they may change without its content.
+    """
     tables = [score.SCORES_SCHEMA.empty_table()]
     for task in tasks:
         if task.units.has(task.key):
-            tables.append(pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA))
+            table = pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA)
         else:
             rows = shards.read_case(task.folder, task.case, score.KEY_COLUMNS)
-            tables.append(score.failed(models.get(task.model), rows, task.strategies, version))
-    table = pa.concat_tables(tables)
-    place = table.schema.get_field_index("source_version")
-    return table.set_column(place, table.field(place), pa.repeat(version, table.num_rows))
+            table = score.failed(models.get(task.model), rows, task.strategies, version)
+        tables.append(_filled(_filled(table, "source_version", version), "patient", task.case["patient"]))
+    return pa.concat_tables(tables)
+
+
+def _filled(table: pa.Table, column: str, value: str) -> pa.Table:
+    place = table.schema.get_field_index(column)
+    return table.set_column(place, table.field(place), pa.repeat(value, table.num_rows))

@@ -1,13 +1,16 @@
-"""DICE, Jaccard, Hausdorff distance and ASSD of a 2D mask against its truth (protocol, section 4; paper, section 4.2)."""
+"""DICE, Jaccard, Hausdorff distance, ASSD of a 2D mask (protocol, section 4; paper, section 4.2)."""
+
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-#: A tree over the borders beats a distance transform of the crop while borders are this many times smaller (measured).
+#: A tree over the borders beats a distance transform of the crop while they are this many times smaller
+#: (measured).
 _TREE_FACTOR = 15
-#: OpenCV's transform is float32: squared distances are whole numbers it rounds to exactly only below this distance.
+#: OpenCV's transform is float32: below this distance rounding its square gives the whole number it is.
 _EXACT_BELOW = 2048
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
@@ -19,8 +22,9 @@ def score_masks(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict
         prediction, truth: H×W bool, of one shape; the truth is not empty.
 
     Returns:
-        `dice` and `jaccard` in 0…1; `hausdorff` (symmetric maximum) and `assd` in pixels between borders. An empty
-        prediction gives 0, 0, None, None. Equal to `medpy.metric.binary` wherever neither mask is empty.
+        `dice` and `jaccard` in 0…1; in pixels, of the distances of each border's pixels to the other border,
+        `hausdorff`, the maximum, and `assd`, the mean. An empty prediction gives 0, 0, None, None. Equal to
+        `medpy.metric.binary` (0.5) where neither mask is empty.
 
     Raises:
         ValueError: the shapes differ or the truth is empty.
@@ -44,23 +48,40 @@ def score_masks(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict
 
 
 def dice(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """2|A∩B|/(|A|+|B|) of two masks H×W; 0 for an empty prediction of a truth that is not empty."""
-    sizes = np.count_nonzero(prediction) + np.count_nonzero(truth)
-    return float(2.0 * np.count_nonzero(prediction & truth) / sizes) if sizes else 0.0
+    """2|A∩B|/(|A|+|B|) of two masks H×W; 0 where both are empty."""
+    return dices([prediction], truth)[0]
+
+
+def dices(predictions: Iterable[NDArray[np.bool_]], truth: NDArray[np.bool_]) -> list[float]:
+    """`dice` of each prediction; what it shares with the truth is sought in the truth's box alone."""
+    true = np.count_nonzero(truth)
+    box = _box(truth)
+    inside = truth[box]
+    found = []
+    for prediction in predictions:
+        sizes = np.count_nonzero(prediction) + true
+        found.append(float(2.0 * np.count_nonzero(prediction[box] & inside) / sizes) if sizes else 0.0)
+    return found
 
 
 def _distances(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
     """Hausdorff distance and ASSD, on the box around both masks: what lies outside changes nothing."""
-    x, y, width, height = cv2.boundingRect((prediction | truth).view(np.uint8))
-    crop = np.s_[y : y + height, x : x + width]
+    crop = _box(prediction | truth)
     a, b = _border(prediction[crop]), _border(truth[crop])
-    if np.hypot(width, height) >= _EXACT_BELOW or (
+    if np.hypot(*a.shape) >= _EXACT_BELOW or (
         (np.count_nonzero(a) + np.count_nonzero(b)) * _TREE_FACTOR < a.size
     ):
         there, back = _by_tree(a, b)
     else:
         there, back = _by_transform(a, b)
-    return float(max(there.max(), back.max())), float((there.mean() + back.mean()) / 2)
+    both = np.concatenate([there, back])
+    return float(both.max()), float(both.mean())
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the box around a mask; nothing of an empty one."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return slice(y, y + height), slice(x, x + width)
 
 
 def _border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -76,7 +97,9 @@ def _by_tree(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[NDArray[np.flo
     return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
 
 
-def _by_transform(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _by_transform(
+    a: NDArray[np.bool_], b: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     def distance_to(border: NDArray[np.bool_], at: NDArray[np.bool_]) -> NDArray[np.float64]:
         away = cv2.distanceTransform((~border).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[at]
         return np.sqrt(np.rint(away.astype(np.float64) ** 2))

@@ -1,4 +1,4 @@
-"""One model on the rows of one case: prompts, masks, the choice among candidates, metrics (protocol, sections 2–4)."""
+"""One model on the rows of one case: prompts, masks, choice among them, metrics (protocol, sections 2–4)."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cosmos1050k import pictures
 from cosmos1050k.regions import mask_of
 from cosmos1050k.schema import SMALL_AREA
-from leaderboard.metrics import dice, score_masks
+from leaderboard.metrics import dices, score_masks
 from leaderboard.models.base import Candidates, Segmenter
 from leaderboard.strategies import STRATEGIES, prompts
 
@@ -54,8 +54,8 @@ def score(model: Segmenter, rows: pa.Table, strategies: Sequence[str], source_ve
         source_version: of the source the rows are from.
 
     Returns:
-        `SCORES_SCHEMA`, in the order of rows, objects, strategies. Where the model raises an error the image's
-        objects have status `failed` and DICE 0, and the error is logged.
+        `SCORES_SCHEMA`, in the order of rows, objects, strategies. Where the model raises an error the
+        image's objects have status `failed` and DICE 0, and the error is logged.
     """
     wanted = [name for name in strategies if name in model.declaration.applies]
     scores: list[dict[str, Any]] = []
@@ -137,12 +137,20 @@ def _answers(
 def _chosen(
     strategy: str, answer: Candidates | Sequence[NDArray[np.bool_]], truth: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Status and, per selection, the metrics of the candidate it chooses; ties go to the lowest index."""
+    """Status and, per selection, the metrics of the candidate it chooses; ties go to the lowest index.
+
+    Raises:
+        ValueError: a mask is not bool or of another size, or ratings are missing or no numbers.
+    """
     masks = answer.masks if isinstance(answer, Candidates) else answer
     ratings = answer.predicted_iou if isinstance(answer, Candidates) else None
+    if any(mask.dtype != bool or mask.shape != truth.shape for mask in masks):
+        raise ValueError(f"a mask is not bool of shape {truth.shape}")
+    if ratings is not None and (len(ratings) != len(masks) or not np.isfinite(ratings).all()):
+        raise ValueError(f"{len(masks)} masks are rated {ratings}")
     if not len(masks):
         return {"status": "empty", **_nothing(strategy)}
-    choices = {"oracle": int(np.argmax([dice(mask, truth) for mask in masks]))}
+    choices = {"oracle": int(np.argmax(dices(masks, truth)))}
     if ratings is not None:
         choices["predicted_iou"] = int(np.argmax(ratings))
     measured = {
@@ -163,7 +171,7 @@ def _chosen(
 
 
 def _nothing(strategy: str) -> dict[str, Any]:
-    """The score where there is no mask: everything has no selection but the oracle's (protocol, section 3)."""
+    """The score where there is no mask: everything has the oracle's selection alone (protocol, section 3)."""
     selections = SELECTIONS[:1] if STRATEGIES[strategy].everything else SELECTIONS
     return {
         f"{name}_{selection}": 0.0 if name in ("dice", "jaccard") else None

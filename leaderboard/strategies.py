@@ -1,4 +1,4 @@
-"""The six prompt strategies (protocol, section 2; paper, section 3.3) and the prompts they make of stored objects."""
+"""The six prompt strategies (protocol, section 2; paper, section 3.3) and their prompts of stored objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cosmos1050k.schema import POINTS
+
 #: Labels of points as SAM's prompt encoder takes them.
 POSITIVE, NEGATIVE, PADDING = 1, 0, -1
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """How many stored points of each sign a strategy gives, and whether it gives the box; none of them: everything."""
+    """How many stored points of each sign a strategy gives, and whether the box; none of them: everything."""
 
     title: str
     positive: int = 0
@@ -74,4 +76,4 @@ def prompts(strategy: Strategy, objects: Sequence[Mapping[str, Any]]) -> Prompts
 
 
 def _stack(objects: Sequence[Mapping[str, Any]], column: str) -> NDArray[np.int32]:
-    return np.array([entry[column] for entry in objects], np.int32).reshape(len(objects), -1, 2)
+    return np.array([entry[column] for entry in objects], np.int32).reshape(-1, POINTS, 2)

@@ -1,4 +1,4 @@
-"""What a model is to the platform: a declaration, and a `Segmenter` that encodes an image once and is prompted often."""
+"""What a model is to the platform: a declaration and a `Segmenter`, encoding once, prompted often."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class Declaration(BaseModel):
 
 @dataclass(frozen=True)
 class Candidates:
-    """A model's answer for one object: `masks` c×H×W bool at the image's size, `predicted_iou` c, its own rating."""
+    """A model's answer for one object: `masks` c×H×W bool, of the image's size; ratings `predicted_iou` c."""
 
     masks: NDArray[np.bool_]
     predicted_iou: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""GrabCut (Rother et al., SIGGRAPH 2004; OpenCV's): a classical interactive segmentation, from points or a box."""
+"""GrabCut (Rother et al., SIGGRAPH 2004; OpenCV's): classical interactive segmentation by points or box."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 
 ITERATIONS = 5
-#: A point is a disc of certain pixels: the colour model of either side has five components and needs their samples.
+#: A point is a disc of certain pixels: the colour model of either side has five components and needs samples.
 RADIUS = 3
 
 
@@ -55,13 +55,13 @@ def _marks(size: tuple[int, ...], prompts: Prompts, number: int) -> NDArray[np.u
 
 
 def _cut(image: NDArray[np.uint8], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """The foreground H×W; without a pixel on one side there is nothing to cut, and the marks are the answer."""
+    """The foreground H×W; with one side alone there is nothing to cut, and the marks are the answer."""
     foreground = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
     if foreground.all() or not foreground.any():
         return foreground
     cv2.setRNGSeed(0)  # the colour models start from k-means
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(image, marks, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    background, object_ = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(image, marks, (0, 0, 0, 0), background, object_, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
 
 

@@ -1,1 +1,1 @@
-"""The board as one DuckDB file: built from score files, published beside the old one, read by app and terminal."""
+"""The board as one DuckDB file: built from score files, published beside the old one, read by all else."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,12 @@ from leaderboard.board_rows import board_cases
 from leaderboard.evaluate import MANIFEST, BoardRows, RunManifest
 from leaderboard.score import METRICS, SELECTIONS
 from leaderboard.statistics import aggregate, board
+from leaderboard.store import files
 from leaderboard.strategies import STRATEGIES
 
 BOARD = Path("leaderboard/leaderboard.duckdb")
+#: Of the step from scores to the board's file; a change of what it holds needs a new number.
+VERSION = 1
 
 
 class BoardOptions(BaseModel):
@@ -53,36 +55,34 @@ def build_board(
         rows: how many images a pair needs; as the models were scored.
 
     Raises:
-        InputError: scores are missing, or are of another dataset or protocol version; `path` is as it was.
+        InputError: scores are missing, or of another dataset or protocol version; `path` is as it was.
     """
     rows, options = rows or BoardRows(), options or BoardOptions()
     manifests = {slug: shards.load_manifest(given.data / slug) for slug in given.sources}
     versions = {slug: manifest.version for slug, manifest in manifests.items()}
     runs = {model: _run(given, model, versions) for model in given.models}
     dataset = _hash(versions)
-    build_id = _hash([dataset, given.protocol_version, rows.model_dump(), options.model_dump(), _keys(runs)])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.unlink(missing_ok=True)
-    try:
-        with duckdb.connect(str(temporary)) as connection:
-            _facts(connection, given, rows)
-            for model, run in runs.items():
-                _check_complete(connection, model, run)
-            _aggregates(connection, options)
-            _describe(connection, runs)
-            meta = [build_id, dataset, given.protocol_version, list(given.sources), options.bootstrap_draws]
-            connection.execute(
-                """create table boards as select ? as build_id, ? as dataset_version, ? as protocol_version,
-                ? as sources, ? as bootstrap_draws,
-                (select count(distinct (source, patient)) from objects) as patients,
-                (select count(distinct image_id) from objects) as images,
-                (select count(distinct pair) from objects) as pairs""",
-                meta,
-            )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    made_of = [VERSION, dataset, given.sources, given.protocol_version, _keys(given, runs)]
+    build_id = _hash([*made_of, rows.model_dump(), options.model_dump()])
+    with (
+        files.locked(path.parent),
+        files.replacing(path) as temporary,
+        duckdb.connect(str(temporary)) as connection,
+    ):
+        _facts(connection, given, rows)
+        for model, run in runs.items():
+            _check_complete(connection, model, run)
+        _aggregates(connection, options)
+        _describe(connection, runs)
+        meta = [build_id, dataset, given.protocol_version, list(given.sources), options.bootstrap_draws]
+        connection.execute(
+            """create table boards as select ? as build_id, ? as dataset_version, ? as protocol_version,
+            ? as sources, ? as bootstrap_draws,
+            (select count(distinct (source, patient)) from objects) as patients,
+            (select count(distinct image_id) from objects) as images,
+            (select count(distinct pair) from objects) as pairs""",
+            meta,
+        )
     return build_id
 
 
@@ -90,9 +90,21 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _keys(runs: dict[str, RunManifest]) -> dict[str, Any]:
-    """What tells one run's scores from another's: all of its manifest but the timing."""
-    return {model: run.model_dump(mode="json", exclude={"seconds"}) for model, run in runs.items()}
+def _keys(given: BoardInput, runs: dict[str, RunManifest]) -> list[Any]:
+    """What tells one board's scores from another's: the manifests but for the timing, and the files."""
+    return [
+        [
+            model,
+            run.model_dump(mode="json", exclude={"seconds"}),
+            [_sha256(given.scores / model / f"{slug}.parquet") for slug in given.sources],
+        ]
+        for model, run in runs.items()
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _run(given: BoardInput, model: str, versions: dict[str, str]) -> RunManifest:
@@ -112,11 +124,13 @@ def _run(given: BoardInput, model: str, versions: dict[str, str]) -> RunManifest
     for slug, version in versions.items():
         if slug not in run.sources or run.sources[slug].version != version:
             raise InputError(f"{path}: no scores of the present version of source {slug}; {again}")
+        if not path.with_name(f"{slug}.parquet").is_file():
+            raise InputError(f"{path.with_name(slug)}.parquet: missing; {again}")
     return run
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: BoardRows) -> None:
-    """The tables `members` (which case counts for which pair), `objects` and `scores`, of the board's rows only."""
+    """The tables `members` (which case counts for which pair), `objects`, `scores`: the board's rows only."""
     cases = [case for slug in given.sources for case in shards.load_cases(given.data / slug)]
     members = [
         {"everything": everything, "pair": pair, **case._asdict()}
@@ -126,13 +140,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: Board
     ]
     if not members:
         raise InputError("no test case to make a board of; add a source that has some to `sources`")
-    files = sorted(
-        {
-            str(given.data / case["source"] / case["shard"])
-            for case in cases
-            if case["split"] == "test"
-        }
-    )
+    tests = [case for case in cases if case["split"] == "test"]
+    shard_files = sorted({str(given.data / case["source"] / case["shard"]) for case in tests})
     kinds = [("everything", pa.bool_()), *((n, pa.string()) for n in ("pair", "source", "case", "modality"))]
     arrow_members = pa.Table.from_pylist(members, schema=pa.schema(kinds))
     connection.register("arrow_members", arrow_members)
@@ -142,7 +151,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: Board
         with every as (
             select image_id, source, patient, "case", slice_index, modality,
                 unnest(range(len(objects)))::int as object_index, unnest(objects) as entry
-            from read_parquet(?)
+            from read_parquet(?, hive_partitioning = false)
         )
         select image_id, object_index, source, patient, "case", slice_index, modality,
             entry.object as object, entry.instance as instance, entry.pair as pair, entry.area as area
@@ -150,13 +159,15 @@ def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: Board
         where entry.area > ? and (entry.pair, source, "case", modality) in
             (select (pair, source, "case", modality) from members)
         order by pair, image_id, object_index""",
-        [files, SMALL_AREA],
+        [shard_files, SMALL_AREA],
     )
-    scored = [str(given.scores / model / f"{slug}.parquet") for model in given.models for slug in given.sources]
+    scored = [
+        str(given.scores / model / f"{slug}.parquet") for model in given.models for slug in given.sources
+    ]
     everything = [name for name, strategy in STRATEGIES.items() if strategy.everything]
     connection.execute(
         """create table scores as
-        select s.* from read_parquet(?) s
+        select s.* replace (o.patient as patient) from read_parquet(?, hive_partitioning = false) s
         join objects o using (image_id, object_index)
         where exists (
             select 1 from members m
@@ -169,7 +180,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, given: BoardInput, rows: Board
 
 
 def _check_complete(connection: duckdb.DuckDBPyConnection, model: str, run: RunManifest) -> None:
-    """A score for each of the board's objects under each strategy that applies: a missing row would raise a mean."""
+    """A score of each of the board's objects under each strategy: a missing one would raise a mean."""
     for strategy in run.strategies:
         expected = connection.execute(
             """select count(*) from objects o where exists (
@@ -178,7 +189,7 @@ def _check_complete(connection: duckdb.DuckDBPyConnection, model: str, run: RunM
             [STRATEGIES[strategy].everything],
         ).fetchall()[0]
         found = connection.execute(
-            """select count(distinct (image_id, object_index)) from scores where model = ? and strategy = ?""",
+            "select count(distinct (image_id, object_index)) from scores where model = ? and strategy = ?",
             [model, strategy],
         ).fetchall()[0]
         if expected != found:
@@ -210,9 +221,13 @@ def _aggregates(connection: duckdb.DuckDBPyConnection, options: BoardOptions) ->
         )
         pair_parts.append(_tagged(_with_other_metrics(result.pairs, scores), strategy, selection))
         model_parts.append(_tagged(result.models, strategy, selection))
-    for name, parts in (("pair_scores", pair_parts), ("model_scores", model_parts)):
+    if not pair_parts:
+        raise InputError("no model has a score on the board; add a strategy that applies to `evaluate`")
+    for name, parts, last in (("pair_scores", pair_parts, "pair"), ("model_scores", model_parts, "model")):
         connection.register("part", pa.concat_tables(parts))
-        connection.execute(f"create table {name} as select * from part order by strategy, selection, model")
+        connection.execute(
+            f"create table {name} as select * from part order by strategy, selection, model, {last}"
+        )
         connection.unregister("part")
 
 
@@ -228,14 +243,19 @@ def _boards(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, str]]:
 
 
 def _with_other_metrics(pairs: pa.Table, scores: pa.Table) -> pa.Table:
-    """Beside the mean DICE the other metrics' means, the empty predictions and the failures behind them."""
+    """Beside the mean DICE the other metrics' means, and the empty predictions and the failures.
+
+    The chosen mask is empty where it has no distance: a row's status tells that of the oracle's alone.
+    """
     keys = ["model", "pair"]
     table = pairs.rename_columns({"mean": "dice"}).drop_columns(["empties"])
     for metric in METRICS[1:]:
         means = aggregate(scores, metric).select([*keys, "mean"]).rename_columns({"mean": metric})
         table = table.join(means, keys=keys)
-    for status, name in (("empty", "empties"), ("failed", "failures")):
-        marked = scores.select(keys).append_column(name, pc.equal(scores["status"], status))
+    failed = pc.equal(scores["status"], "failed")
+    empty = pc.and_not(pc.is_null(scores["hausdorff"]), failed)
+    for name, marks in (("empties", empty), ("failures", failed)):
+        marked = scores.select(keys).append_column(name, marks)
         tally = marked.group_by(keys).aggregate([(name, "sum")]).rename_columns({f"{name}_sum": name})
         table = table.join(tally.set_column(2, name, tally[name].cast(pa.int64())), keys=keys)
     return table

@@ -1,20 +1,22 @@
-"""Puts a board in front of its readers: a copy under its build id, and a symlink that is replaced in one step."""
+"""Puts a board before its readers: a copy under its build id, and a symlink that is replaced in one step."""
 
-import os
 import shutil
 from pathlib import Path
 
 import duckdb
 
 from cosmos1050k.errors import InputError
+from leaderboard.store import files
 
 STATE = Path("leaderboard/state")
 CURRENT = "current.duckdb"
 KEPT = 2
+#: Bytes before the blocks of a DuckDB file.
+_HEADERS = 3 * 4096
 
 
-def build_id(board: Path) -> str:
-    """The id written into a board's file.
+def opened(board: Path) -> duckdb.DuckDBPyConnection:
+    """A board's file, to be read.
 
     Raises:
         InputError: there is no such file, or it is no whole board.
@@ -22,11 +24,36 @@ def build_id(board: Path) -> str:
     if not board.exists():
         raise InputError(f"{board}: missing; run `make repro`")
     try:
-        with duckdb.connect(str(board), read_only=True) as connection:
-            return str(connection.execute("select build_id from boards").fetchall()[0][0])
-    except (duckdb.Error, IndexError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{board}: not a whole board ({reason}); run `make repro`") from None
+        connection = duckdb.connect(str(board), read_only=True)
+        try:
+            _check_whole(connection, board)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    except (duckdb.Error, OSError) as error:
+        raise damaged(board, error) from None
+
+
+def damaged(board: Path, error: Exception) -> InputError:
+    """What is raised for a file that the database can't read."""
+    return InputError(f"{board}: not a whole board ({str(error).splitlines()[0]}); run `make repro`")
+
+
+def _check_whole(connection: duckdb.DuckDBPyConnection, board: Path) -> None:
+    """DuckDB reads as far as it must: a file that is cut off may open as if it were whole."""
+    size = "select sum(block_size * total_blocks)::bigint from pragma_database_size()"
+    found = connection.execute(size).fetchall(), connection.execute("select build_id from boards").fetchall()
+    if not found[1]:
+        raise OSError("it has no build id")
+    if board.stat().st_size < _HEADERS + found[0][0][0]:
+        raise OSError("it is cut off")
+
+
+def build_id(board: Path) -> str:
+    """The id written into a board's file. Raises: as `opened`."""
+    with opened(board) as connection:
+        return str(connection.execute("select build_id from boards").fetchall()[0][0])
 
 
 def publish(board: Path, state: Path = STATE) -> Path:
@@ -36,28 +63,29 @@ def publish(board: Path, state: Path = STATE) -> Path:
         The published file. Readers that have the old one open keep it until they look again.
     """
     folder = state / "boards"
-    folder.mkdir(parents=True, exist_ok=True)
     name = f"{build_id(board)}.duckdb"
     link, target = folder / CURRENT, folder / name
-    if not (link.exists() and link.resolve().name == name):
-        _copy(board, target)
-        temporary = folder / f".{CURRENT}.{os.getpid()}"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(name)
-        temporary.replace(link)
-    _forget(folder, target)
+    with files.locked(folder):
+        if not _shows(link, name):
+            with files.replacing(target) as copy:
+                shutil.copyfile(board, copy)
+            _point(link, name)
+        _forget(folder, target)
     return target
 
 
-def _copy(board: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+def _shows(link: Path, name: str) -> bool:
     try:
-        shutil.copyfile(board, temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return link.resolve().name == name == f"{build_id(link.resolve())}.duckdb"
+    except InputError:
+        return False
+
+
+def _point(link: Path, name: str) -> None:
+    temporary = link.with_name(f".{link.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(name)
+    temporary.replace(link)
 
 
 def _forget(folder: Path, shown: Path) -> None:

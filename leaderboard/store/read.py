@@ -1,4 +1,4 @@
-"""Reads the published board. Every answer is a list of plain dictionaries; every value goes in as a parameter."""
+"""Reads the published board. Answers are lists of plain dictionaries; every value goes in as a parameter."""
 
 import threading
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from cosmos1050k.errors import InputError
-from leaderboard.store.publish import CURRENT, STATE
+from leaderboard.store.publish import CURRENT, STATE, damaged, opened
 
 
 class BoardReader:
@@ -19,22 +19,28 @@ class BoardReader:
         self._opened: tuple[Path, duckdb.DuckDBPyConnection] | None = None
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        """A cursor on the file the link names now: DuckDB caches by path, so the link itself is never opened."""
+        """A cursor on the file the link names now; DuckDB caches by path, so it is never given the link."""
         with self._lock:
             path = self._link.resolve()
-            if self._opened is None or self._opened[0] != path:
+            while self._opened is None or self._opened[0] != path:
                 try:
-                    connection = duckdb.connect(str(path), read_only=True)
-                except duckdb.Error:
-                    raise InputError(f"no board is published at {self._link}; run `make repro`") from None
-                self._opened = path, connection  # the old one closes with its last cursor
+                    self._opened = path, opened(path)  # the one before closes with its last cursor
+                except InputError:
+                    if path == self._link.resolve():
+                        if path.exists():
+                            raise
+                        raise InputError(f"no board is published at {self._link}; run `make repro`") from None
+                    path = self._link.resolve()  # published anew, and the old file removed, in between
             return self._opened[1].cursor()
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        with self._cursor() as cursor:
-            found = cursor.execute(query, list(values))
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        try:
+            with self._cursor() as cursor:
+                found = cursor.execute(query, list(values))
+                names = [column[0] for column in found.description]
+                return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        except duckdb.Error as error:
+            raise damaged(self._link, error) from None
 
     def board(self) -> dict[str, Any]:
         """Build id, dataset and protocol version, sources, number of patients, images and pairs."""
@@ -46,7 +52,9 @@ class BoardReader:
 
     def headlines(self, selection: str = "oracle") -> list[dict[str, Any]]:
         """Per model and strategy: headline DICE (0…1), interval, rank, coverage."""
-        return self._rows("select * from model_scores where selection = ?", selection)
+        return self._rows(
+            "select * from model_scores where selection = ? order by strategy, model", selection
+        )
 
     def pairs(self, strategy: str, selection: str = "oracle") -> list[dict[str, Any]]:
         """Per model and pair under one strategy: mean metrics, interval, counts."""
@@ -62,5 +70,5 @@ class BoardReader:
 
     def not_applicable(self) -> dict[tuple[str, str], str]:
         """(model, strategy) → why it does not apply."""
-        rows = self._rows("select * from not_applicable")
+        rows = self._rows("select * from not_applicable order by model, strategy")
         return {(row["model"], row["strategy"]): row["reason"] for row in rows}

@@ -1,6 +1,7 @@
-"""What a board shows, the same in the terminal and in the app: tables of cells that know why they are empty."""
+"""What a board shows, in the terminal and in the app: tables of cells that know why they are empty."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from leaderboard.store.read import BoardReader
@@ -59,15 +60,15 @@ def strategies(reader: BoardReader) -> list[str]:
 
 
 def models_view(reader: BoardReader, selection: str = "oracle", sort_by: str = "S5") -> list[ModelRow]:
-    """The ranked table: by rank, then headline, under the strategy `sort_by`; models without it stand last."""
+    """The ranked table: by rank, then headline, under the strategy `sort_by`; models without it come last."""
     scores = {(row["model"], row["strategy"]): row for row in reader.headlines(selection)}
-    gaps = reader.not_applicable()
+    gaps, shown = reader.not_applicable(), strategies(reader)
     rows = [
         ModelRow(
             model["name"],
             model["kind"],
             model["description"],
-            {name: _cell(scores, gaps, model, name, "headline") for name in strategies(reader)},
+            {name: _cell(scores, gaps, model, name, "headline") for name in shown},
         )
         for model in reader.models()
     ]
@@ -77,13 +78,13 @@ def models_view(reader: BoardReader, selection: str = "oracle", sort_by: str = "
 def pairs_view(reader: BoardReader, selection: str = "oracle") -> list[PairRow]:
     """Every model on every pair, by pair, the models in the order of params.yaml."""
     every = [row for row in reader.all_pairs() if row["selection"] == selection]
-    gaps = reader.not_applicable()
+    gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
     rows = []
-    for pair in sorted({row["pair"] for row in every}):
-        scores = {(row["model"], row["strategy"]): row for row in every if row["pair"] == pair}
-        for model in reader.models():
-            own = [row for (name, strategy), row in scores.items() if name == model["name"] and strategy != "S1"]
-            cells = {name: _cell(scores, gaps, model, name, "dice") for name in strategies(reader)}
+    for pair, members in groupby(every, key=lambda row: row["pair"]):  # they come by pair
+        scores = {(row["model"], row["strategy"]): row for row in members}
+        for model in models:
+            own = [scores[key] for key in scores if key[0] == model["name"] and key[1] != "S1"]
+            cells = {name: _cell(scores, gaps, model, name, "dice") for name in shown}
             images, patients = (max((row[key] for row in own), default=0) for key in ("images", "patients"))
             rows.append(PairRow(pair, model["name"], images, patients, cells))
     return rows
@@ -109,7 +110,7 @@ def _place(cell: Cell) -> tuple[bool, int, float]:
 
 
 def footnotes(reader: BoardReader) -> list[str]:
-    """Why cells are empty or grey, one line each."""
+    """Why cells are n/a, one line for each model and reason."""
     shown = strategies(reader)
     gaps: dict[tuple[str, str], list[str]] = {}
     for (model, strategy), reason in reader.not_applicable().items():
