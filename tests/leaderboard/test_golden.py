@@ -7,8 +7,8 @@ from pathlib import Path
 from cosmos1050k import shards
 from leaderboard import models, score
 
-#: sha256 over the scores of `box` on the sample, ten digits each. If this test fails because the step was meant
-#: to change what it gives, raise `score.VERSION` and write both here; if not, the change is a mistake.
+#: sha256 over the scores of `box` on the sample, ten digits each. If this test fails because the step was
+#: meant to change what it gives, raise `score.VERSION` and write both here; if not, it is a mistake.
 GOLDEN = (1, "6936c48bce38e88e5c0573e2c65fb35ea499d29aa863aa89cfb5e3cfe80ebd0f")
 
 
