@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# setuptools warns of every editable installation
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c constraints.txt -e
 BASE := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -52,10 +54,10 @@ $(VENV)/bin/python:
 
 $(BASE): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing into $(VENV), once"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@$(INSTALL) .
 	@touch $@
 
 $(DEV): $(BASE)
 	@echo "installing what the tests need into $(VENV), once"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@$(INSTALL) '.[dev]'
 	@touch $@

@@ -28,7 +28,7 @@ def main() -> None:
             enable_monitoring=False,
             **LOOK,
         )
-    except OSError:
+    except (OSError, OverflowError):
         parser.error(f"can't listen on {options.host}:{options.port}; give another --host or --port")
 
 

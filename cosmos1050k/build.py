@@ -140,13 +140,13 @@ def _problem(source: Source, root: Path, name: str, sums: dict[str, str]) -> Bad
     expected = source.checksums.get(name, sums[name])
     if sums[name] != expected:
         return BadFile(
-            name, f"sha256 {sums[name][:12]}… is not the release's {expected[:12]}…", _again(source)
+            name, f"sha256 {sums[name][:12]}… is not the release's {expected[:12]}…", _again(source, root)
         )
     return None
 
 
-def _again(source: Source) -> str:
-    if source.package:
+def _again(source: Source, root: Path) -> str:
+    if source.package and root == sources.raw_root(source):
         package = source.package.partition("/")[0]
         return f"install it again: `.venv/bin/pip install --force-reinstall --no-deps {package}`"
     return "fetch it again"

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from cosmos1050k import taxonomy
 from cosmos1050k.schema import SCHEMA, SMALL_AREA, SPLITS
-from cosmos1050k.shards import CASES, CASES_SCHEMA, MANIFEST, Count, Manifest, Shard, Skipped
+from cosmos1050k.shards import CASES, CASES_SCHEMA, Count, Manifest, Shard, Skipped
+from cosmos1050k.units import MANIFEST
 
 #: Columns worth statistics: those a reader filters by. Over PNG bytes they would only fill the footer.
 _FILTERED = ["source", "patient", "case", "slice_index", "modality", "split"]

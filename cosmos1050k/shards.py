@@ -1,5 +1,7 @@
 """A built source on disk: Parquet shards of one modality and split each, a table of its cases, a manifest."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cosmos1050k.errors import InputError
+from cosmos1050k.units import MANIFEST
 
 #: Built sources, one folder each, in the project's folder.
 DATA = Path("cosmos1050k/data")
-MANIFEST = "manifest.json"
 CASES = "cases.parquet"
 
 #: One row per case and modality: where its rows lie and, per pair, in how many of its images it is scored.
@@ -89,13 +91,22 @@ def built(data: Path) -> tuple[str, ...]:
 
 
 def load_cases(folder: Path) -> list[dict[str, Any]]:
-    """The rows of `cases.parquet` (`CASES_SCHEMA`) of a built source, in the order they are stored in."""
-    return pq.read_table(folder / CASES).to_pylist()
+    """The rows of `cases.parquet` (`CASES_SCHEMA`) of a built source, in the order they are stored in.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with _readable(folder, CASES):
+        return pq.read_table(folder / CASES, schema=CASES_SCHEMA).to_pylist()
 
 
 def read_case(folder: Path, case: dict[str, Any], columns: list[str] | None = None) -> pa.Table:
-    """The rows of one case, in order, from its shard; only the row groups it lies in are read."""
-    with pq.ParquetFile(folder / case["shard"]) as file:
+    """The rows of one case, in order, from its shard; only the row groups it lies in are read.
+
+    Raises:
+        InputError: the shard is missing or damaged.
+    """
+    with _readable(folder, case["shard"]), pq.ParquetFile(folder / case["shard"]) as file:
         start, stop = case["first_row"], case["first_row"] + case["rows"]
         groups, offset, before = [], 0, 0
         for number in range(file.num_row_groups):
@@ -106,3 +117,13 @@ def read_case(folder: Path, case: dict[str, Any], columns: list[str] | None = No
                 before = offset + size
             offset += size
         return file.read_row_groups(groups, columns=columns).slice(start - before, case["rows"])
+
+
+@contextmanager
+def _readable(folder: Path, name: str) -> Iterator[None]:
+    """Turns an error of reading a built file into one line."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
+        raise InputError(f"{folder / name}: {what}; build the source again") from None

@@ -18,6 +18,8 @@ from typing import Any
 from cosmos1050k.errors import InputError
 
 UNITS = Path("data/units")
+#: The file that every finished folder holds, of a built source and of a model's scores.
+MANIFEST = "manifest.json"
 
 
 def key(**parts: Any) -> str:
@@ -61,11 +63,18 @@ def replacing(target: Path) -> Iterator[Path]:
     Whatever happens, a whole folder remains: the new one, or the one that was there.
 
     Raises:
-        InputError: another process is writing the same folder.
+        InputError: `target` is or holds what no build or evaluation wrote, can't be written, or another
+            process is writing it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = target.absolute()
+    _refuse_foreign(target)
     new, old, lock = (target.with_name(f".{target.name}.{part}") for part in ("new", "old", "lock"))
-    with lock.open("w") as held:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        opened = lock.open("w")
+    except OSError as error:
+        raise InputError(f"{target}: can't be written ({error.strerror}); choose another folder") from None
+    with opened as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,6 +88,19 @@ def replacing(target: Path) -> Iterator[Path]:
             new.rename(target)
         finally:
             _settle(target, new, old)
+
+
+def _refuse_foreign(target: Path) -> None:
+    """What is replaced is deleted: only a folder of ours may be, which a manifest tells."""
+    if not target.exists():
+        return
+    kept: Path | None = target
+    if target.is_dir() and not target.is_symlink():
+        files = [path for path in target.rglob("*") if path.is_symlink() or not path.is_dir()]
+        ours = (target / MANIFEST).is_file()
+        kept = next((f for f in files if not ours or (f.name != MANIFEST and f.suffix != ".parquet")), None)
+    if kept is not None:
+        raise InputError(f"{kept}: not of a build or an evaluation and would be lost; choose another folder")
 
 
 def _settle(target: Path, new: Path, old: Path) -> None:

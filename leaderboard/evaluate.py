@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cosmos1050k import pool, shards, units
 from cosmos1050k.errors import InputError
+from cosmos1050k.units import MANIFEST
 from leaderboard import models, score
 from leaderboard.board_rows import CaseId, strategies_of
 from leaderboard.models.base import Declaration, StrategyName
 from leaderboard.strategies import STRATEGIES
 
 SCORES = Path("leaderboard/scores")
-MANIFEST = "manifest.json"
 _UNIT = "scores.parquet"
 #: What of a model's declaration decides its masks.
 _DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", "device", "dtype"}
@@ -95,7 +95,7 @@ def evaluate(
 
     Args:
         data: the folder that holds one folder per built source.
-        workers: processes, for models that run on the CPU; all cores if not given.
+        workers: processes; all cores if not given.
         store: where finished cases are kept; only those without a finished unit call the model.
 
     Raises:

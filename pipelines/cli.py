@@ -45,7 +45,8 @@ def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readab
             print(
                 f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}"
             )
-            print(f"{'':<24} raw files: {'present' if row['present'] else 'missing'}; {built}")
+            state = "present" if row["present"] else "missing"
+            print(f"{'':<24} raw files: {state}; {row['problem'] or built}")
 
 
 def _source(slug: str) -> dict[str, Any]:
@@ -56,7 +57,12 @@ def _source(slug: str) -> dict[str, Any]:
         present = root.is_dir() and all((root / name).is_file() for name in wanted)
     except InputError:
         present = False
-    manifest = load_manifest(DATA / slug) if (DATA / slug).is_dir() else None
+    manifest, problem = None, ""
+    if (DATA / slug).is_dir():
+        try:
+            manifest = load_manifest(DATA / slug)
+        except InputError as error:
+            problem = str(error)
     return {
         "slug": slug,
         "name": declared.name,
@@ -69,6 +75,7 @@ def _source(slug: str) -> dict[str, Any]:
         "present": present,
         "images": manifest.rows if manifest else 0,
         "version": manifest.version if manifest else "",
+        "problem": problem,
     }
 
 
@@ -146,9 +153,9 @@ def _listed(strategies: str) -> list[str]:
     from leaderboard.strategies import STRATEGIES
 
     names = strategies.split(",")
-    unknown = [name for name in names if name not in STRATEGIES]
-    if unknown:
-        raise InputError(f"--strategies: unknown {', '.join(unknown)}; known are {', '.join(STRATEGIES)}")
+    for name in names:
+        if name not in STRATEGIES:
+            raise InputError(f"--strategies: unknown {name!r}; known are {', '.join(STRATEGIES)}")
     return names
 
 
@@ -173,7 +180,7 @@ def board(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
 ) -> None:
     """Start the app."""
     command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]

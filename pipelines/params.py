@@ -1,16 +1,26 @@
 """`params.yaml`, typed and closed: an unknown key or a wrong value is one clear line."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos1050k.errors import InputError
 
 Section = TypeVar("Section", bound=BaseModel)
 
 PARAMS = Path("params.yaml")
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{twice[0]} is listed twice")
+    return names
+
+
+#: A list of sources or models; one listed twice would count twice.
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class _Closed(BaseModel):
@@ -29,8 +39,8 @@ class Params(_Closed):
     """The whole file. A room's own section stays as written until `section` reads it by that room's model, so
     that a stage imports no room but its own."""
 
-    sources: tuple[str, ...] = Field(min_length=1)
-    models: tuple[str, ...] = Field(min_length=1)
+    sources: Names
+    models: Names
     protocol_version: int
     build: dict[str, Any]
     evaluate: dict[str, Any]
@@ -53,6 +63,8 @@ def load(path: Path = PARAMS) -> Params:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: missing; run this in the project's folder") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8; mend it") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]}); mend it") from None
     return _checked(Params, content, "")
@@ -63,5 +75,5 @@ def _checked(kind: type[Section], content: Any, prefix: str) -> Section:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{PARAMS}: {prefix}{place}: {first['msg']}; mend it") from None
+        place = prefix + ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{PARAMS}: {place or 'the whole'}: {first['msg']}; mend it") from None

@@ -1,9 +1,12 @@
 """`make repro`: index the sources, `dvc repro`, show the board. Can be killed and started again."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cosmos1050k import index
@@ -17,6 +20,8 @@ LOCK = Path("dvc.lock")
 #: The last lock file that DVC could read: a killed run can leave `dvc.lock` cut off, and DVC then refuses to
 #: start.
 VALID = Path(".dvc/tmp/dvc.lock.valid")
+#: Held while this runs.
+BUSY = Path(".dvc/tmp/repro.lock")
 #: DVC's note of who is reading and writing what; cut off in the same way.
 RUNNING = Path(".dvc/tmp/rwlock")
 
@@ -67,6 +72,23 @@ def keep() -> None:
 
 def main() -> None:
     given = params.load()
+    with _alone():
+        _run(given)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one at a time: two would index, mend and publish across each other."""
+    BUSY.parent.mkdir(parents=True, exist_ok=True)
+    with BUSY.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError("`make repro` is running here already; wait until it has ended") from None
+        yield
+
+
+def _run(given: params.Params) -> None:
     for slug in given.sources:
         if not index.write(slug).files:
             print(f"{slug}: no raw files found; its build will say what to do")

@@ -32,7 +32,7 @@ class Declaration(BaseModel):
     limits: str = ""
     parameters: int = 0
     weights_sha256: str | None = None
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu"] = "cpu"
     dtype: str
 
     @property

@@ -10,8 +10,8 @@ from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 
 ITERATIONS = 5
-#: Around a point, which is certain, a disc is likely of its side: the colour model of either side has five
-#: components and needs samples, and a stored point often lies at the object's edge.
+#: A point is a brush stroke, a disc of certain pixels: the colour model of either side has five components
+#: and needs samples.
 RADIUS = 3
 
 
@@ -42,27 +42,17 @@ class GrabCut(Segmenter):
 
 def _marks(size: tuple[int, ...], prompts: Prompts, number: int) -> NDArray[np.uint8]:
     """What the prompt says of each pixel, H×W, in GrabCut's four classes."""
-    marks = np.full(size, cv2.GC_PR_BGD if prompts.boxes is None else cv2.GC_PR_FGD, np.uint8)
-    signs = ((NEGATIVE, cv2.GC_BGD, cv2.GC_PR_BGD), (POSITIVE, cv2.GC_FGD, cv2.GC_PR_FGD))
-    points = [(_points(prompts, number, label), sure, likely) for label, sure, likely in signs]
-    for places, _, likely in points:
-        for x, y in places:
-            cv2.circle(marks, (x, y), RADIUS, likely, thickness=-1)
-    if prompts.boxes is not None:
+    if prompts.boxes is None:
+        marks = np.full(size, cv2.GC_PR_BGD, np.uint8)
+    else:
+        marks = np.full(size, cv2.GC_BGD, np.uint8)
         x0, y0, x1, y1 = prompts.boxes[number]
-        inside = np.zeros(size, bool)
-        inside[y0 : y1 + 1, x0 : x1 + 1] = True
-        marks[~inside] = cv2.GC_BGD
-    for places, sure, _ in points:
-        for x, y in places:
-            marks[y, x] = sure
+        marks[y0 : y1 + 1, x0 : x1 + 1] = cv2.GC_PR_FGD
+    if prompts.points is not None and prompts.labels is not None:
+        for label, mark in ((NEGATIVE, cv2.GC_BGD), (POSITIVE, cv2.GC_FGD)):
+            for x, y in prompts.points[number][prompts.labels[number] == label]:
+                cv2.circle(marks, (int(x), int(y)), RADIUS, mark, thickness=-1)
     return marks
-
-
-def _points(prompts: Prompts, number: int, label: int) -> list[tuple[int, int]]:
-    if prompts.points is None or prompts.labels is None:
-        return []
-    return [(int(x), int(y)) for x, y in prompts.points[number][prompts.labels[number] == label]]
 
 
 def _cut(image: NDArray[np.uint8], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:

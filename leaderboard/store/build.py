@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
+from cosmos1050k.units import MANIFEST
 from leaderboard.board_rows import board_cases
-from leaderboard.evaluate import MANIFEST, BoardRows, RunManifest
+from leaderboard.evaluate import BoardRows, RunManifest
 from leaderboard.score import METRICS, SELECTIONS
 from leaderboard.statistics import aggregate, board
 from leaderboard.store import files
@@ -32,7 +33,7 @@ class BoardOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     bootstrap_draws: int = Field(default=10_000, ge=100)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,11 @@ def build_board(
         files.replacing(path) as temporary,
         duckdb.connect(str(temporary)) as connection,
     ):
-        _facts(connection, given, rows)
+        try:
+            _facts(connection, given, rows)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"a built source or a score file is damaged ({reason}); make it again") from None
         for model, run in runs.items():
             _check_complete(connection, model, run)
         _aggregates(connection, options)

@@ -13,8 +13,9 @@ from cosmos1050k.prompts import prompts_of
 from cosmos1050k.regions import label_map
 from cosmos1050k.schema import SCHEMA
 from cosmos1050k.shard_writer import BuiltCase
+from cosmos1050k.units import MANIFEST
 from leaderboard import models, score
-from leaderboard.evaluate import MANIFEST, RunManifest, SourceRun
+from leaderboard.evaluate import RunManifest, SourceRun
 from leaderboard.store.build import BoardInput, BoardOptions, build_board
 
 #: A submitter's words that would run as HTML or as a template of Gradio's, if nothing escaped them.

@@ -156,7 +156,7 @@ def test_a_bad_raw_file_is_one_line_and_loses_nothing(tmp_path: Path, damage: st
     message = str(caught.value)
     assert victim.name in message
     assert "\n" not in message
-    assert ("put the release" if damage == "missing" else "install it again") in message
+    assert ("put the release" if damage == "missing" else "fetch it again") in message
     assert content(tmp_path / "out/sample") == before
 
 

@@ -157,13 +157,13 @@ def held(target: Path) -> None:
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "out"
     with replacing(target) as folder:
-        (folder / "a").write_text("1")
+        (folder / "manifest.json").write_text("1")
         assert not target.exists()
-    assert content(target) == {"a": "1"}
+    assert content(target) == {"manifest.json": "1"}
     with replacing(target) as folder:
         assert names(folder) == set()
         (folder / "b").write_text("2")
-        assert content(target) == {"a": "1"}
+        assert content(target) == {"manifest.json": "1"}
     assert content(target) == {"b": "2"}
     held(target)
 
@@ -174,9 +174,9 @@ def test_an_error_keeps_the_old_folder(tmp_path: Path, error: type[BaseException
     assert fail_inside(replacing(target), error, target) is None
     assert not target.exists()
     with replacing(target) as folder:
-        (folder / "a").write_text("old")
-    assert fail_inside(replacing(target), error, target) == {"a": "old"}
-    assert content(target) == {"a": "old"}
+        (folder / "manifest.json").write_text("old")
+    assert fail_inside(replacing(target), error, target) == {"manifest.json": "old"}
+    assert content(target) == {"manifest.json": "old"}
     held(target)
 
 
@@ -184,10 +184,10 @@ def test_a_new_folder_that_cannot_be_moved_in_keeps_the_old(tmp_path: Path) -> N
     """The second of the two renames fails, the first having been done: here, the new folder is gone."""
     target = tmp_path / "out"
     with replacing(target) as folder:
-        (folder / "a").write_text("old")
+        (folder / "manifest.json").write_text("old")
     with pytest.raises(FileNotFoundError), replacing(target) as folder:
         folder.rmdir()
-    assert content(target) == {"a": "old"}
+    assert content(target) == {"manifest.json": "old"}
     held(target)
 
 
@@ -195,9 +195,9 @@ def test_what_a_kill_between_the_renames_left_is_restored(tmp_path: Path) -> Non
     target, old, new = tmp_path / "out", tmp_path / ".out.old", tmp_path / ".out.new"
     for folder, text in ((old, "old"), (new, "new")):
         folder.mkdir()
-        (folder / "a").write_text(text)
-    assert fail_inside(replacing(target), ValueError, target) == {"a": "old"}
-    assert content(target) == {"a": "old"}
+        (folder / "manifest.json").write_text(text)
+    assert fail_inside(replacing(target), ValueError, target) == {"manifest.json": "old"}
+    assert content(target) == {"manifest.json": "old"}
     held(target)
 
 
@@ -205,9 +205,9 @@ def test_a_kill_after_the_renames_keeps_the_new(tmp_path: Path) -> None:
     target, old = tmp_path / "out", tmp_path / ".out.old"
     for folder, text in ((old, "old"), (target, "new")):
         folder.mkdir()
-        (folder / "a").write_text(text)
-    assert fail_inside(replacing(target), ValueError, target) == {"a": "new"}
-    assert content(target) == {"a": "new"}
+        (folder / "manifest.json").write_text(text)
+    assert fail_inside(replacing(target), ValueError, target) == {"manifest.json": "new"}
+    assert content(target) == {"manifest.json": "new"}
     held(target)
 
 
@@ -216,7 +216,7 @@ def test_a_killed_process_leaves_a_whole_folder(tmp_path: Path, renames: int) ->
     """Killed by SIGKILL after so many renames, at the very system call."""
     target = tmp_path / "out"
     with replacing(target) as folder:
-        (folder / "a").write_text("old")
+        (folder / "manifest.json").write_text("old")
     process = child(
         "left, armed = int(sys.argv[2]), False\n"
         "def watch(event, arguments):\n"
@@ -227,14 +227,14 @@ def test_a_killed_process_leaves_a_whole_folder(tmp_path: Path, renames: int) ->
         "        left -= 1\n"
         "sys.addaudithook(watch)\n"
         "with replacing(Path(sys.argv[1])) as folder:\n"
-        "    (folder / 'a').write_text('new')\n"
+        "    (folder / 'manifest.json').write_text('new')\n"
         "    armed = True\n",
         target,
         renames,
     )
     assert process.wait() == -signal.SIGKILL
     assert target.exists() == (renames != 1)
-    whole = {"a": "new" if renames == 2 else "old"}
+    whole = {"manifest.json": "new" if renames == 2 else "old"}
     assert fail_inside(replacing(target), ValueError, target) == whole
     assert content(target) == whole
     held(target)
@@ -244,7 +244,7 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path) ->
     target = tmp_path / "out"
     process = child(
         "with replacing(Path(sys.argv[1])) as folder:\n"
-        "    (folder / 'a').write_text('theirs')\n"
+        "    (folder / 'manifest.json').write_text('theirs')\n"
         "    print('inside', flush=True)\n"
         "    sys.stdin.readline()\n",
         target,
@@ -257,10 +257,10 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path) ->
         pytest.fail("two writers at once")
     process.communicate("on\n", timeout=60)
     assert process.returncode == 0
-    assert content(target) == {"a": "theirs"}
+    assert content(target) == {"manifest.json": "theirs"}
     with replacing(target) as folder:
-        (folder / "a").write_text("ours")
-    assert content(target) == {"a": "ours"}
+        (folder / "manifest.json").write_text("ours")
+    assert content(target) == {"manifest.json": "ours"}
 
 
 def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
@@ -273,5 +273,24 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     with replacing(target) as folder:
-        (folder / "a").write_text("ours")
-    assert content(target) == {"a": "ours"}
+        (folder / "manifest.json").write_text("ours")
+    assert content(target) == {"manifest.json": "ours"}
+
+
+@pytest.mark.parametrize("held", ["a file", "a foreign folder", "a build with a foreign file", "a link"])
+def test_what_is_not_ours_is_never_replaced(tmp_path: Path, held: str) -> None:
+    target = tmp_path / "target"
+    if held == "a file":
+        target.write_text("theirs")
+    elif held == "a link":
+        (tmp_path / "elsewhere").mkdir()
+        target.symlink_to(tmp_path / "elsewhere")
+    else:
+        target.mkdir()
+        (target / "thesis.txt").write_text("theirs")
+        if held == "a build with a foreign file":
+            (target / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="would be lost"), replacing(target):
+        pytest.fail("it must be refused before anything is written")
+    assert target.read_text() == "theirs" if held == "a file" else target.is_dir()
+    assert held != "a foreign folder" or (target / "thesis.txt").read_text() == "theirs"

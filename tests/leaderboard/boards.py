@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosmos1050k import shards
-from leaderboard.evaluate import MANIFEST, BoardRows, RunManifest, SourceRun
+from cosmos1050k.units import MANIFEST
+from leaderboard.evaluate import BoardRows, RunManifest, SourceRun
 from leaderboard.models.base import Segmenter
 from leaderboard.models.box import Box
 from leaderboard.score import SCORES_SCHEMA, score

@@ -14,8 +14,9 @@ import pytest
 
 from cosmos1050k import shards, units
 from cosmos1050k.errors import InputError
+from cosmos1050k.units import MANIFEST
 from leaderboard import models
-from leaderboard.evaluate import MANIFEST, BoardRows, EvaluateOptions, RunManifest, evaluate
+from leaderboard.evaluate import BoardRows, EvaluateOptions, RunManifest, evaluate
 from leaderboard.score import SCORES_SCHEMA, score
 from tests.leaderboard import dataset
 from tests.leaderboard.literal import slow_board

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cosmos1050k.errors import InputError
-from leaderboard.evaluate import MANIFEST, BoardRows
+from cosmos1050k.units import MANIFEST
+from leaderboard.evaluate import BoardRows
 from leaderboard.score import METRICS, SELECTIONS
 from leaderboard.store.build import BoardOptions
 from tests.leaderboard import boards, dataset
@@ -208,6 +209,7 @@ def shorten(path: Path) -> None:
             lambda s: (s.scores / "box" / "second.parquet").unlink(),
             "box/second.parquet: missing; run `cosmos",
         ),
+        (lambda s: shorten(s.scores / "box" / "second.parquet"), "a score file is damaged ("),
         (lambda s: s.models.append("unscored"), "unscored/manifest.json: missing; run `cosmos evaluate"),
         (lambda s: s.sources.append("unbuilt"), "unbuilt/manifest.json: missing; build the source"),
         (lambda s: s.manifest("worse", strategies=("S1", "S2", "S5", "S6")), "worse has 0 of the board's "),

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +125,12 @@ def test_board_shown_and_exported_alike(folder: Path) -> None:
         (["index", "nowhere"], "unknown source 'nowhere'"),
         (["build", "sample", "--raw", "nothing", "--out", "x"], "missing; put the release"),
         (["evaluate", "--model", "nobody"], f"unknown model 'nobody'; known are {', '.join(models.names())}"),
-        (["evaluate", "--model", "box", "--strategies", "S5,S9"], "--strategies: unknown S9"),
+        (["evaluate", "--model", "box", "--strategies", "S5,S9"], "--strategies: unknown 'S9'"),
+        (["evaluate", "--model", "box", "--strategies", ""], "--strategies: unknown ''"),
+        (["build", "sample", "--out", "params.yaml"], "params.yaml: not of a build or an evaluation"),
+        (["build", "sample", "--out", "."], "not of a build or an evaluation and would be lost"),
+        (["build", "sample", "--out", "/proc/nothing"], "/proc/nothing: can't be written"),
+        (["evaluate", "--model", "box", "--out", "cosmos1050k"], "would be lost; choose another folder"),
         (["evaluate", "--model", "box", "--data", "nothing"], "no built source; build one"),
     ],
 )
@@ -134,6 +140,25 @@ def test_a_mistake_is_one_line(folder: Path, arguments: list[str], message: str)
     assert error.startswith("error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_damaged_build_is_one_line_and_hides_no_other(folder: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(folder, project, symlinks=False)
+    shutil.rmtree(project / "data")  # finished scores need no shard
+    built = project / "cosmos1050k/data/sample"
+    for name in ("cases.parquet", "t1w_mri/test-00000-of-00001.parquet"):
+        whole = (built / name).read_bytes()
+        for damaged in (b"", whole[: len(whole) // 2]):
+            (built / name).write_bytes(damaged)
+            status, _, error = cosmos(project, "evaluate", "--model", "box", "--data", "cosmos1050k/data")
+            assert (status, "Traceback" in error) == (1, False), error
+            assert f"{name}: damaged; build the source again" in error
+        (built / name).write_bytes(whole)
+    (built / "manifest.json").write_text("{")
+    status, output, _ = cosmos(project, "sources")
+    assert status == 0
+    assert b"manifest.json: damaged; build the source again" in output
 
 
 def test_outside_the_project_it_says_so(tmp_path: Path) -> None:

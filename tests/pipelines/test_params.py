@@ -41,6 +41,7 @@ def test_the_committed_file_is_whole_and_says_the_defaults() -> None:
     [
         ("sources:\n  - sample\n", "sources: sample\n", "sources"),
         ("sources:\n  - sample\n", "sources: []\n", "sources"),
+        ("sources:\n  - sample\n", "sources: [sample, sample]\n", "sample is listed twice"),
         ("protocol_version: 1\n", "", "protocol_version"),
         ("protocol_version: 1\n", "protocol_version: 1\nmodel: x\n", "model"),
         ("runtime:\n", "runtime:\n  worker: 3\n", "runtime.worker"),
@@ -53,6 +54,14 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, old: str, new: str,
         load(tmp_path, TEXT.replace(old, new))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_text_or_nothing_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: the whole: "):
+        load(tmp_path, "")
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8"):
+        params.load(tmp_path / "params.yaml")
 
 
 def test_a_section_is_closed_too(tmp_path: Path) -> None:

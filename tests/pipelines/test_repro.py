@@ -1,5 +1,6 @@
 """`make repro` in a copy of the project, with the model `box` alone: no-op, partial reruns, kills, damage."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -62,6 +63,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "box: S2 does not apply, it needs a box" in output
     assert "make app" in output
     return target
+
+
+def test_two_at_once_are_one_line(project: Path) -> None:
+    with (project / repro.BUSY).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        output = run(project, "pipelines.repro", fails=True)
+    assert output == "error: `make repro` is running here already; wait until it has ended\n"
 
 
 def test_a_second_run_does_nothing(project: Path) -> None:
