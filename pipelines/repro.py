@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ LOCK = Path("dvc.lock")
 VALID = Path(".dvc/tmp/dvc.lock.valid")
 #: Held while this runs.
 BUSY = Path(".dvc/tmp/repro.lock")
-#: DVC's note of who is reading and writing what; cut off in the same way.
+#: DVC's note of who is reading and writing what; it refuses what a killed DVC, not yet reaped, holds there.
 RUNNING = Path(".dvc/tmp/rwlock")
 
 
@@ -41,24 +42,28 @@ def whole(lock: Path) -> bool:
 
 
 def mend() -> None:
-    """Restores the last valid `dvc.lock` if the present one is damaged, and drops a damaged `rwlock`."""
+    """Restores the last valid `dvc.lock` if the present one is damaged, and drops a stale `rwlock`."""
     if LOCK.exists() and not whole(LOCK):
         LOCK.unlink()
         if VALID.exists():
             shutil.copyfile(VALID, LOCK)
         print(f"{LOCK} was damaged by a killed run; {'restored' if VALID.exists() else 'started anew'}")
-    if RUNNING.exists() and not _is_json(RUNNING):
+    if RUNNING.exists() and not _in_use(RUNNING):
         RUNNING.unlink()
 
 
-def _is_json(path: Path) -> bool:
-    import json
+def _in_use(note: Path) -> bool:
+    """Whether a DVC noted as running still is. One just killed may be a zombie, its number another process."""
+    import psutil
 
-    try:
-        json.loads(path.read_text())
-    except ValueError:
-        return False
-    return True
+    for number in {int(found) for found in re.findall(r'"pid": (\d+)', note.read_text())}:
+        try:
+            process = psutil.Process(number)
+            if process.status() != psutil.STATUS_ZOMBIE and any("dvc" in part for part in process.cmdline()):
+                return True
+        except psutil.Error:
+            continue
+    return False
 
 
 def keep() -> None:

@@ -72,6 +72,27 @@ def test_two_at_once_are_one_line(project: Path) -> None:
     assert output == "error: `make repro` is running here already; wait until it has ended\n"
 
 
+def test_what_a_killed_dvc_held_is_free_while_a_running_ones_is_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    dead = subprocess.Popen([sys.executable, "-c", "'dvc'"])  # a zombie, since nobody waits for it yet
+    time.sleep(1)
+    alive = subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE)
+    try:
+        for process, kept in ((dead, False), (alive, True)):
+            held = {"pid": process.pid, "cmd": "dvc repro"}
+            repro.RUNNING.write_text(json.dumps({"write": {"x": held}, "read": {}}))
+            repro.mend()
+            assert repro.RUNNING.exists() == kept
+        repro.RUNNING.write_text('{"write": {"x')  # cut off
+        repro.mend()
+        assert not repro.RUNNING.exists()
+    finally:
+        alive.communicate(b"\n")
+        dead.wait()
+
+
 def test_a_second_run_does_nothing(project: Path) -> None:
     assert stages(run(project, "pipelines.repro")) == set()
     started = time.monotonic()
