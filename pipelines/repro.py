@@ -53,7 +53,7 @@ def mend() -> None:
 
 
 def _in_use(note: Path) -> bool:
-    """Whether a DVC noted as running still is. One just killed may be a zombie, its number another process."""
+    """Whether a DVC noted as running still is. One just killed may be a zombie, its number reused."""
     import psutil
 
     for number in {int(found) for found in re.findall(r'"pid": (\d+)', note.read_text())}:
