@@ -8,8 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cosmos1050k.taxonomy import MODALITIES, pair
 
 Split = Literal["train", "validation", "test"]
-View = Literal["transverse", "sagittal", "coronal"]
+#: An anatomical plane, or what else a row shows: a plane of the heart, a section, or a whole picture (2D).
+View = Literal["transverse", "sagittal", "coronal", "short-axis", "section", "picture"]
+ANATOMICAL: frozenset[str] = frozenset({"transverse", "sagittal", "coronal"})
 Access = Literal["package", "direct", "form", "kaggle", "synapse", "grand-challenge", "side-loaded"]
+Modality = Literal[MODALITIES]  # type: ignore[valid-type]
+
+Files = str | tuple[str, ...]
 
 
 class _Record(BaseModel):
@@ -21,67 +26,127 @@ class Download(_Record):
 
     file: str
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    md5: str | None = Field(default=None, pattern="^[0-9a-f]{32}$")
 
 
 class Label(_Record):
-    """The pixels of one instance of an object in a mask file: of one `value`, or `at_least` so large.
+    """Which pixels of a mask file are an object, by exactly one of three rules, and how they are parted.
 
-    `counts_as` is what such a pixel adds to the sum of the keep rule (protocol, section 1, step 3).
+    `value`: they hold this value, or one of several. `above`: they hold more than this, and no more than
+    `up_to` where given; of a colour file the mean of the channels counts. `colour`: each channel (R, G, B)
+    differs from it by at most `within`.
+
+    `instances` (protocol, section 1, step 5): `one` instance, named `instance` where one file holds several;
+    `values`, each value one; `components`, each 8-connected component of the picture one; `sides`, the left
+    and the right of a paired organ that the owner gives in one value.
+
+    `weight` is what a pixel of `above` or `colour` adds to the sum of the keep rule (protocol, section 1,
+    step 3): 255 for a 0/255 mask. A pixel of `value` adds its value.
     """
 
     object: str
-    value: int | None = None
-    at_least: int | None = None
+    value: int | tuple[int, ...] | None = None
+    above: int | None = None
+    up_to: int | None = None
+    colour: tuple[int, int, int] | None = None
+    within: int = 0
+    weight: int = 1
     instance: str | None = None
+    instances: Literal["one", "values", "components", "sides"] = "one"
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Label":
-        if (self.value is None) == (self.at_least is None):
-            raise ValueError(f"label {self.object}: give either value or at_least")
-        if self.value == 0 or self.at_least == 0:
+        if sum(rule is not None for rule in (self.value, self.above, self.colour)) != 1:
+            raise ValueError(f"label {self.object}: give one of value, above and colour")
+        if 0 in self.values or (self.above or 0) < 0:
             raise ValueError(f"label {self.object}: 0 is the background")
+        if self.up_to is not None and (self.above is None or self.up_to <= self.above):
+            raise ValueError(f"label {self.object}: up_to goes with a smaller above")
+        if self.within and self.colour is None:
+            raise ValueError(f"label {self.object}: within goes with colour")
+        if self.instance is not None and self.instances != "one":
+            raise ValueError(f"label {self.object}: its instances name themselves")
+        if self.instances == "values" and self.above is None:
+            raise ValueError(f"label {self.object}: instances by value need above")
         return self
 
     @property
-    def counts_as(self) -> int:
-        return self.value if self.value is not None else 1
+    def values(self) -> tuple[int, ...]:
+        """The values of a label by `value`; of another none."""
+        return () if self.value is None else self.value if isinstance(self.value, tuple) else (self.value,)
 
 
 class Mask(_Record):
-    """One mask file of a case, relative to the source's folder, and the labels to take from it."""
+    """One mask of a case, its file relative to the source's folder, and the labels to take from it.
 
-    file: str
+    Args:
+        file: a container; a tuple is a stack, one slice per file in the image's order.
+        channel: which volume of a 4D file.
+        segment: which segment of a DICOM-SEG object; its pixels have the value 1.
+        row: whose rows of a run-length CSV; their pixels have the value 1.
+    """
+
+    file: Files
     labels: tuple[Label, ...] = Field(min_length=1)
+    channel: int | None = Field(default=None, ge=0)
+    segment: int | None = Field(default=None, ge=1)
+    row: str | None = None
 
 
 class Case(_Record):
-    """One volume, frame or picture: an image file and its mask files, relative to the source's folder.
+    """One volume, frame or picture: an image and its masks, files relative to the source's folder.
 
-    `view` names the anatomical plane to slice along; `slices` keeps a range [start, stop) of stored slices.
-    `split` is given by the source `sample` alone; elsewhere the patient's group decides (`splits`).
+    Args:
+        image: a container; a tuple is a stack, one slice per file, in this order.
+        by_position: the stack's files are DICOM, ordered along their normal instead.
+        channel: which volume of a 4D file.
+        view: an anatomical plane, found by the affine, or the name of what a slice along `axis` shows.
+        axis: slice along this axis of the stored array, rows and columns as stored (see `slicing`).
+        slices: keeps a range [start, stop) of stored slices.
+        split: given by the source `sample` alone; elsewhere the patient's group decides (`splits`).
+        official_test: the owner's own labelled test case.
     """
 
     case: str = Field(pattern=r"^[A-Za-z0-9._+-]+$")
-    patient: str
-    modality: Literal[MODALITIES]  # type: ignore[valid-type]
-    image: str
+    patient: str = Field(min_length=1)
+    modality: Modality
+    image: Files
     masks: tuple[Mask, ...] = Field(min_length=1)
     view: View
+    axis: Literal[0, 1, 2] | None = None
+    by_position: bool = False
+    channel: int | None = Field(default=None, ge=0)
     slices: tuple[int, int] | None = None
     split: Split | None = None
     official_test: bool = False
 
+    @model_validator(mode="after")
+    def _one_axis(self) -> "Case":
+        if self.view not in ANATOMICAL and self.view != "picture" and self.axis is None:
+            raise ValueError(f"case {self.case}: the view {self.view} needs an axis")
+        if self.view == "picture" and (self.axis is not None or self.slices is not None):
+            raise ValueError(f"case {self.case}: a picture has one slice")
+        return self
+
+    @property
+    def image_files(self) -> tuple[str, ...]:
+        return (self.image,) if isinstance(self.image, str) else self.image
+
     @property
     def files(self) -> tuple[str, ...]:
-        """Every raw file the case is made of, the image first, each once."""
-        return tuple(dict.fromkeys((self.image, *(mask.file for mask in self.masks))))
+        """Every raw file the case names, the image's first, each once."""
+        named = list(self.image_files)
+        for mask in self.masks:
+            named += (mask.file,) if isinstance(mask.file, str) else mask.file
+        return tuple(dict.fromkeys(named))
 
 
 class Source(_Record):
     """One of the dataset's sources. Its file in `cosmos1050k/sources/` declares it and pairs its files.
 
     `package` is a folder inside an installed Python package ("nilearn/datasets/data") for a source that needs
-    no download; every other source lies in `data/raw/<slug>`.
+    no download; every other source lies in `data/raw/<slug>`. `only` lists (object, modality) where not every
+    object occurs in every modality.
     """
 
     slug: str = Field(pattern="^[a-z0-9_]+$")
@@ -93,8 +158,9 @@ class Source(_Record):
     package: str | None = None
     downloads: tuple[Download, ...] = ()
     citation: str
-    modalities: tuple[Literal[MODALITIES], ...] = Field(min_length=1)  # type: ignore[valid-type]
+    modalities: tuple[Modality, ...] = Field(min_length=1)
     objects: tuple[str, ...] = Field(min_length=1)
+    only: tuple[tuple[str, str], ...] = ()
     note: str = ""
 
     @property
@@ -105,4 +171,5 @@ class Source(_Record):
     @property
     def pairs(self) -> tuple[str, ...]:
         """Every object–modality pair the source can have."""
-        return tuple(pair(name, modality) for modality in self.modalities for name in self.objects)
+        every = tuple((name, modality) for modality in self.modalities for name in self.objects)
+        return tuple(pair(name, modality) for name, modality in self.only or every)

@@ -12,11 +12,8 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
-from cosmos1050k.readers import Volume
+from cosmos1050k.readers import AGAIN, MAX_BYTES, Volume
 
-AGAIN = "fetch the file again"
-#: A volume of 2000³ 16-bit voxels is allowed; a header that promises more is damaged or hostile.
-MAX_BYTES = 2 * 2000**3
 #: Deflate can't expand further: a stream that promises more is refused before memory is taken for it.
 _MOST_EXPANSION = 1032
 _CHUNK = 2**20
@@ -45,10 +42,12 @@ class _Layout:
 def read(path: Path, name: str) -> Volume:
     """The stored voxels as a view of Fortran order in their own dtype; float64 where the header scales them.
 
+    A 2D file is one slice; a 4D file keeps its volumes on the last axis.
+
     Bytes beyond the voxels are ignored, as nibabel does, but a gzip stream is read to its checksum.
 
     Raises:
-        BadFile: truncated, not NIfTI, failing its checksum, not 3D, or larger than `MAX_BYTES`.
+        BadFile: truncated, not NIfTI, failing its checksum, not 2D to 4D, or larger than `MAX_BYTES`.
     """
     gzipped = name.lower().endswith(".gz")
     opener = igzip.open if gzipped else open
@@ -83,19 +82,19 @@ def _layout(start: bytes, name: str) -> _Layout:
     """The header at the start of the file, understood and checked."""
     header = _header(start, name)
     try:
-        shape = _without_trailing_ones(header.get_data_shape())
+        shape = _three_or_four(header.get_data_shape())
         slope, intercept = header.get_slope_inter()
         layout = _Layout(
             shape=shape,
             dtype=header.get_data_dtype(),
             offset=header.get_data_offset(),
             scaling=None if slope is None or (slope, intercept) == (1, 0) else (slope, intercept),
-            affine=np.asarray(header.get_best_affine(), np.float64),
+            affine=_spanning(np.asarray(header.get_best_affine(), np.float64), shape),
         )
     except (HeaderDataError, ValueError, OverflowError) as error:
         raise _damaged(name, error) from None
-    if len(shape) != 3 or min(shape) < 1:
-        raise BadFile(name, f"a volume of shape {shape}, expected three dimensions", "give 3D volumes alone")
+    if len(shape) > 4 or min(shape) < 1:
+        raise BadFile(name, f"a volume of shape {shape}, expected two to four dimensions", AGAIN)
     if layout.dtype.kind not in "iuf":
         raise BadFile(name, f"voxels of type {layout.dtype}, expected one number each", "give a gray volume")
     if layout.bytes_needed > MAX_BYTES:
@@ -124,10 +123,19 @@ def _damaged(name: str, error: Exception) -> BadFile:
     return BadFile(name, f"damaged NIfTI header ({' '.join(str(error).split())})", AGAIN)
 
 
-def _without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _three_or_four(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without further axes of length 1; a 2D shape gets one."""
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return shape
+    return shape + (1,) * (3 - len(shape))
+
+
+def _spanning(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A 2D file often gives its third axis no length: then it is the normal, 1 mm long."""
+    if shape[2] == 1 and not affine[:3, 2].any():
+        normal = np.cross(affine[:3, 0], affine[:3, 1])
+        affine[:3, 2] = normal / (np.linalg.norm(normal) or 1.0)
+    return affine
 
 
 def _invertible(affine: NDArray[np.float64]) -> bool:

@@ -30,9 +30,9 @@ SOURCE = Source(
 
 #: The template's maps hold probabilities as 0…255; its T1 is zero outside the brain.
 MASKS = (
-    Mask(file=T1, labels=(Label(object="Brain", at_least=1),)),
-    Mask(file=GRAY, labels=(Label(object="Gray Matter", at_least=128),)),
-    Mask(file=WHITE, labels=(Label(object="White Matter", at_least=128),)),
+    Mask(file=T1, labels=(Label(object="Brain", above=0),)),
+    Mask(file=GRAY, labels=(Label(object="Gray Matter", above=127),)),
+    Mask(file=WHITE, labels=(Label(object="White Matter", above=127),)),
 )
 
 #: First slice of a slab → its split. One patient has one split elsewhere; this head alone is cut.
