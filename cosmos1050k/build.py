@@ -1,13 +1,13 @@
 """Builds one source: cases over processes, each a unit on disk; then shards, table of cases, manifest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from cosmos1050k import pool, shard_writer, sources, splits, units
+from cosmos1050k import pool, readers, release, shard_writer, sources, splits, units
 from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.index import RawIndex
 from cosmos1050k.rows import rows_of
@@ -37,7 +37,7 @@ class _Task:
     case: Case
     source: str
     split: str
-    root: Path
+    paths: dict[str, Path]
     sums: dict[str, str]
     sizes: dict[str, int]
     units: units.Units
@@ -73,10 +73,13 @@ def build(
     module = sources.get(slug)
     root = sources.raw_root(module.SOURCE, raw)
     store = store or units.Units("build")
-    cases = _distinct(slug, module.cases(root))
+    raw_files = release.files(root)
+    cases, skipped = _distinct(module.cases(root))
+    skipped += [_skipped(problem) for problem in release.problems(root)]
     if not cases:
-        raise InputError(f"{slug}: no case found; {_remedy(module.SOURCE, root)}")
-    tasks, skipped = _plan(module.SOURCE, cases, index, root, store)
+        raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
+    tasks, unfit = _plan(module.SOURCE, cases, index, root, raw_files, store)
+    skipped += unfit
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
     for outcome in pool.run(
@@ -86,12 +89,15 @@ def build(
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
     built = [_finished(task) for task in tasks if store.has(task.key)]
     if not any(case.rows for case in built):
-        reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or [
-            "no slice holds a labelled object"
-        ]
-        more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-        raise InputError(f"{slug}: nothing could be built; {reasons[0]}{more}")
-    return _assemble(slug, built, skipped, out, options or BuildOptions())
+        raise InputError(f"{slug}: {_nothing(skipped, 'no slice holds a labelled object')}")
+    return _assemble(slug, built, skipped, out, options or BuildOptions(), phantom=index.phantom)
+
+
+def _nothing(skipped: Sequence[Skipped], otherwise: str) -> str:
+    """Why nothing could be built, in one line."""
+    reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or [otherwise]
+    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    return f"nothing could be built; {reasons[0]}{more}"
 
 
 def _remedy(source: Source, root: Path) -> str:
@@ -102,40 +108,61 @@ def _remedy(source: Source, root: Path) -> str:
     )
 
 
-def _distinct(slug: str, cases: Iterator[Case]) -> list[Case]:
-    found: dict[tuple[str, str], Case] = {}
-    for case in cases:
-        if found.setdefault((case.case, case.modality), case) is not case:
-            raise InputError(
-                f"{slug}: two cases are called {case.case} ({case.modality}); remove one of them"
-            )
-    return list(found.values())
+def _skipped(problem: BadFile) -> Skipped:
+    return Skipped(case=problem.file, reason=str(problem))
+
+
+def _distinct(found: Iterator[Case | BadFile]) -> tuple[list[Case], list[Skipped]]:
+    """The cases, each name once, and what was found that is none."""
+    cases: dict[tuple[str, str], Case] = {}
+    skipped = []
+    for case in found:
+        if isinstance(case, BadFile):
+            skipped.append(_skipped(case))
+        elif (first := cases.setdefault((case.case, case.modality), case)) is not case:
+            twin = f"the same case as {first.image_files[0]}"
+            skipped.append(_skipped(BadFile(case.image_files[0], twin, "remove one of the two")))
+    return list(cases.values()), skipped
 
 
 def _plan(
-    source: Source, cases: Sequence[Case], index: RawIndex, root: Path, store: units.Units
+    source: Source,
+    cases: Sequence[Case],
+    index: RawIndex,
+    root: Path,
+    raw_files: Mapping[str, Path],
+    store: units.Units,
 ) -> tuple[list[_Task], list[Skipped]]:
     """The tasks whose files are all the release's, and the cases skipped for the first that isn't."""
     split_of = splits.assign(source.slug, cases)
     sums, sizes = index.sums, index.sizes
     tasks, skipped = [], []
     for case in cases:
-        problem = next(filter(None, (_problem(source, root, name, sums) for name in case.files)), None)
+        problems = (_problem(source, root, name, sums, raw_files) for name in case.files)
+        problem = next(filter(None, problems), None)
         if problem is not None:
             skipped.append(Skipped(case=case.case, reason=str(problem)))
             continue
         split = case.split or split_of[case.patient]
-        own = {name: sums[name] for name in case.files}
+        names = [*case.files, *(other for name in case.files for other in readers.partners(name, sums))]
+        own = {name: sums[name] for name in names}
         key = units.key(
             version=VERSION, source=source.slug, case=case.model_dump(mode="json"), split=split, files=own
         )
-        own_sizes = {name: sizes[name] for name in case.files}
-        tasks.append(_Task(case, source.slug, split, root, own, own_sizes, store, key))
+        paths = {name: raw_files.get(name, root / name) for name in names}
+        own_sizes = {name: sizes[name] for name in names}
+        tasks.append(_Task(case, source.slug, split, paths, own, own_sizes, store, key))
     return tasks, skipped
 
 
-def _problem(source: Source, root: Path, name: str, sums: dict[str, str]) -> BadFile | None:
+def _problem(
+    source: Source, root: Path, name: str, sums: Mapping[str, str], raw_files: Mapping[str, Path]
+) -> BadFile | None:
+    if (root / name).is_symlink() and release.leaves(root, root / name):
+        return BadFile(name, "a link that leads out of the release", "put the file itself in its place")
     if name not in sums:
+        if name in raw_files:
+            return BadFile(name, "not indexed", f"run `cosmos index {source.slug}`")
         return BadFile(name, "missing", _remedy(source, root))
     expected = source.checksums.get(name, sums[name])
     if sums[name] != expected:
@@ -155,10 +182,10 @@ def _again(source: Source, root: Path) -> str:
 def _build_case(task: _Task) -> None:
     """Runs in a worker: one case to its unit."""
     for name, size in task.sizes.items():
-        path = task.root / name
+        path = task.paths[name]
         if not path.is_file() or path.stat().st_size != size:
             raise BadFile(name, "changed since it was indexed", f"run `cosmos index {task.source}`")
-    rows = rows_of(task.case, task.source, task.split, task.root, task.sums)
+    rows = rows_of(task.case, task.source, task.split, task.paths, task.sums)
     with task.units.write(task.key) as folder:
         shard_writer.write_rows(folder / ROWS, rows.table, row_group_rows=max(rows.table.num_rows, 1))
         (folder / DIGEST).write_text(rows.digest)
@@ -178,7 +205,13 @@ def _finished(task: _Task) -> BuiltCase:
 
 
 def _assemble(
-    slug: str, built: list[BuiltCase], skipped: list[Skipped], out: Path, options: BuildOptions
+    slug: str,
+    built: list[BuiltCase],
+    skipped: list[Skipped],
+    out: Path,
+    options: BuildOptions,
+    *,
+    phantom: bool,
 ) -> Manifest:
     """Writes everything beside `out` first, then puts it in its place."""
     with units.replacing(out) as folder:
@@ -189,4 +222,5 @@ def _assemble(
             skipped,
             row_group_rows=options.row_group_rows,
             shard_bytes=options.shard_mb * 2**20,
+            phantom=phantom,
         )

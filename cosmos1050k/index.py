@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
-from cosmos1050k import sources
+from cosmos1050k import archives, release, sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.source import Source
 
@@ -22,6 +22,10 @@ class RawFile(BaseModel):
     sha256: str
 
 
+#: A file of this name, anywhere in a release, marks it as synthetic.
+PHANTOM = "PHANTOM"
+
+
 class RawIndex(BaseModel):
     """All raw files of a source, sorted by name. Without place or time: equal files give equal indices."""
 
@@ -32,6 +36,10 @@ class RawIndex(BaseModel):
     @property
     def sums(self) -> dict[str, str]:
         return {file.name: file.sha256 for file in self.files}
+
+    @property
+    def phantom(self) -> bool:
+        return any(Path(file.name).name == PHANTOM for file in self.files)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -76,12 +84,14 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
         memory: what was seen before, by default `data/raw/.<slug>.seen`.
     """
     root = sources.raw_root(source, raw)
-    names = _names(source, root)
+    if source.package is None:
+        archives.unpack(root)
+    found = _files(source, root)
     memory = memory or sources.RAW / f".{source.slug}.seen"
     seen = _remembered(memory)
 
     def look(name: str) -> tuple[RawFile, tuple[str, tuple[int, int, str]]]:
-        path = (root / name).absolute()
+        path = found[name].absolute()
         stat = path.stat()
         known = seen.get(str(path))
         if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
@@ -94,21 +104,18 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
 
     with ThreadPoolExecutor() as threads:
         looked = list(
-            tqdm(threads.map(look, names), total=len(names), desc=f"index {source.slug}", disable=None)
+            tqdm(threads.map(look, found), total=len(found), desc=f"index {source.slug}", disable=None)
         )
     replace_text(memory, _Seen.dump_json({**seen, **dict(entry for _, entry in looked)}).decode())
     return RawIndex(source=source.slug, files=tuple(file for file, _ in looked))
 
 
-def _names(source: Source, root: Path) -> list[str]:
+def _files(source: Source, root: Path) -> dict[str, Path]:
     """A package holds other things too, so there only what the source names; elsewhere every file."""
     if source.package is not None:
-        return sorted(d.file for d in source.downloads if (root / d.file).is_file())
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        found += [str((Path(folder) / file).relative_to(root)) for file in files]
-    return sorted(found)
+        named = sorted(download.file for download in source.downloads)
+        return {name: root / name for name in named if (root / name).is_file()}
+    return release.files(root)
 
 
 def _remembered(memory: Path) -> dict[str, tuple[int, int, str]]:

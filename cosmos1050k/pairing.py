@@ -61,9 +61,7 @@ def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
             key = tuple(match[field] for field in shared)
             other = found[role].setdefault(key, match)
             if other is not match:
-                yield BadFile(
-                    match.files[""], f"the same case as {other.files['']}", "remove one of the two"
-                )
+                yield BadFile(match.files[""], f"the same case as {other.files['']}", "remove one of the two")
     everything = {key: None for role in templates for key in found[role]}
     for key in everything:
         have = {role: found[role][key] for role in templates if key in found[role]}

@@ -21,51 +21,67 @@ class ObjectPrompts:
     negative: list[list[int]]
 
 
-def prompts_of(mask: NDArray[np.bool_]) -> ObjectPrompts:
-    """Box and points of a mask H×W.
+def prompts_of(
+    mask: NDArray[np.bool_], top: int = 0, left: int = 0, size: tuple[int, int] | None = None
+) -> ObjectPrompts:
+    """Box and points of a mask.
+
+    Args:
+        mask: h×w, the whole picture or a part of it that holds the object.
+        top, left: where the part begins in the picture.
+        size: the picture's height and width, by default the mask's.
 
     Raises:
         ValueError: the mask is empty.
     """
-    width = mask.shape[1]
-    pixels = np.flatnonzero(mask)
-    if not pixels.size:
+    rows, columns = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
+    area = int(rows.sum())
+    if not area:
         raise ValueError("an empty mask has no prompts")
-    ys, xs = np.divmod(pixels, width)
-    box = [int(xs.min()), int(ys[0]), int(xs.max()), int(ys[-1])]
+    (y0, y1), (x0, x1) = (np.flatnonzero(counts)[[0, -1]].tolist() for counts in (rows, columns))
+    box = [x0 + left, y0 + top, x1 + left, y1 + top]
+    # First moments over the zeroth, in whole numbers: truncation must not depend on rounding.
+    centre = [
+        (int(counts @ np.arange(counts.size)) + start * area) // area
+        for counts, start in ((columns, left), (rows, top))
+    ]
+    positive = _spread(np.flatnonzero(mask), mask.shape[1], top, left)
+    if mask[centre[1] - top, centre[0] - left]:
+        positive[0] = centre
     return ObjectPrompts(
-        area=int(pixels.size),
+        area=area,
         box=box,
-        positive=_positive(mask, xs, ys),
-        negative=_negative(mask, box),
+        positive=_filled(positive),
+        negative=_negative(mask, box, top, left, size or mask.shape),
     )
 
 
-def _spread(count: int) -> slice:
-    """Every step-th of `count` pixels, `POINTS` of them where there are as many."""
-    step = max(count // POINTS, 1)
-    return slice(0, step * POINTS, step)
+def _spread(pixels: NDArray[np.intp], width: int, top: int, left: int) -> list[list[int]]:
+    """Every step-th of the pixels of a part of this width, `POINTS` of them where there are as many."""
+    step = max(pixels.size // POINTS, 1)
+    return [
+        [int(place) % width + left, int(place) // width + top] for place in pixels[: step * POINTS : step]
+    ]
 
 
-def _positive(mask: NDArray[np.bool_], xs: NDArray[np.intp], ys: NDArray[np.intp]) -> list[list[int]]:
-    picks = _spread(xs.size)
-    points = [[int(x), int(y)] for x, y in zip(xs[picks], ys[picks], strict=True)]
-    # First moments over the zeroth, in whole numbers: truncation must not depend on rounding.
-    centre = [int(xs.sum()) // xs.size, int(ys.sum()) // ys.size]
-    if mask[centre[1], centre[0]]:
-        points[0] = centre
-    return _filled(points)
-
-
-def _negative(mask: NDArray[np.bool_], box: list[int]) -> list[list[int]]:
+def _negative(
+    mask: NDArray[np.bool_], box: list[int], top: int, left: int, size: tuple[int, ...]
+) -> list[list[int]]:
     x0, y0, x1, y1 = box
-    left, right = _region(x0, x1, mask.shape[1])
-    top, bottom = _region(y0, y1, mask.shape[0])
-    background = np.flatnonzero(~mask[top:bottom, left:right])
+    start_x, end_x = _region(x0, x1, size[1])
+    start_y, end_y = _region(y0, y1, size[0])
+    free = np.ones((max(end_y - start_y, 0), max(end_x - start_x, 0)), bool)
+    rows = slice(max(start_y, top), max(min(end_y, top + mask.shape[0]), start_y, top))
+    columns = slice(max(start_x, left), max(min(end_x, left + mask.shape[1]), start_x, left))
+    free[_moved(rows, start_y), _moved(columns, start_x)] = ~mask[_moved(rows, top), _moved(columns, left)]
+    background = np.flatnonzero(free)
     if not background.size:
         return [list(PADDING) for _ in range(POINTS)]
-    ys, xs = np.divmod(background[_spread(background.size)], right - left)
-    return _filled([[int(x) + left, int(y) + top] for x, y in zip(xs, ys, strict=True)])
+    return _filled(_spread(background, free.shape[1], start_y, start_x))
+
+
+def _moved(part: slice, start: int) -> slice:
+    return slice(part.start - start, part.stop - start)
 
 
 def _region(low: int, high: int, size: int) -> tuple[int, int]:

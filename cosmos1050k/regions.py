@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cosmos1050k.instances import Instance
+
 MAX_REGIONS = 255
 #: Masks taken together: with at most 256 combinations of earlier ones, a code has 16 bits and can be counted.
 _TOGETHER = 8
@@ -12,6 +14,43 @@ _TOGETHER = 8
 
 class TooManyRegions(ValueError):
     """The objects of one picture make more combinations than a label map has values."""
+
+
+def regions_of(
+    instances: Sequence[Instance], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], list[list[int]]]:
+    """The same as `label_map` of the instances' masks in a picture of this height and width.
+
+    Raises:
+        TooManyRegions: there are more than 255.
+    """
+    picture = np.zeros(size, np.uint8)
+    if len(instances) <= MAX_REGIONS:
+        for number, instance in enumerate(instances, start=1):
+            place = picture[_box(instance)]
+            if place[instance.mask].any():  # overlap: regions must be counted
+                break
+            place[instance.mask] = number
+        else:
+            return picture, [[number] for number in range(1, len(instances) + 1)]
+    boxes = np.array([(i.top, i.left, i.top + i.mask.shape[0], i.left + i.mask.shape[1]) for i in instances])
+    top, left = boxes[:, :2].min(axis=0)
+    bottom, right = boxes[:, 2:].max(axis=0)
+    masks = []
+    for instance in instances:
+        mask = np.zeros((bottom - top, right - left), bool)
+        mask[_box(instance, top, left)] = instance.mask
+        masks.append(mask)
+    regions, values = label_map(masks)
+    picture[...] = 0
+    picture[top:bottom, left:right] = regions
+    return picture, values
+
+
+def _box(instance: Instance, top: int = 0, left: int = 0) -> tuple[slice, slice]:
+    height, width = instance.mask.shape
+    y, x = instance.top - top, instance.left - left
+    return slice(y, y + height), slice(x, x + width)
 
 
 def label_map(masks: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], list[list[int]]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cosmos1050k import pictures, readers, slicing
+from cosmos1050k import opening, pictures
 from cosmos1050k.errors import BadFile
+from cosmos1050k.instances import Instance, NotOneLabel, instances_of, weight
+from cosmos1050k.opening import Layer, Opened
 from cosmos1050k.prompts import prompts_of
-from cosmos1050k.regions import TooManyRegions, label_map
+from cosmos1050k.regions import TooManyRegions, regions_of
 from cosmos1050k.schema import IMAGE_COLUMNS, SCHEMA
-from cosmos1050k.source import Case, Label
+from cosmos1050k.source import Case
 from cosmos1050k.taxonomy import pair
 
 #: A slice is kept when its label values sum to more than this (protocol, section 1, step 3).
@@ -32,76 +34,61 @@ class CaseRows:
 
 
 @dataclass(frozen=True)
-class _Slices:
-    """A case opened: image and masks as slices × rows × columns of the case's view."""
+class _Tile:
+    """A part of a picture with few enough regions: its place, its label map and what lies in it."""
 
-    image: NDArray[np.generic]
-    masks: list[tuple[NDArray[np.generic], tuple[Label, ...]]]
-    spacing: tuple[float, float]
+    top: int
+    left: int
+    regions: NDArray[np.uint8]
+    members: list[list[int]]
+    instances: list[Instance]
 
 
-def rows_of(case: Case, source: str, split: str, root: Path, sums: Mapping[str, str]) -> CaseRows:
+def rows_of(
+    case: Case, source: str, split: str, paths: Mapping[str, Path], sums: Mapping[str, str]
+) -> CaseRows:
     """Builds the rows of one case.
 
     Args:
         source: the source's slug.
         split: train, validation or test.
-        root: the folder the case's files are relative to.
-        sums: raw file → sha256; the image's is kept with every row.
+        paths: raw file → where it lies, for every file of the case.
+        sums: raw file → sha256, for the same files and those that belong to them (`readers.partners`).
 
     Raises:
         BadFile: a file is missing or damaged, or image and mask don't fit each other.
     """
-    opened = _open(case, root)
+    opened = opening.open_case(case, paths)
+    shared = {
+        "source": source,
+        "patient": case.patient,
+        "view": case.view,
+        "modality": case.modality,
+        "split": split,
+        "spacing_mm": None if opened.spacing is None else list(opened.spacing),
+        "raw_sha256": _raw_sha256(case, sums),
+    }
     content = hashlib.sha256()
     rows = []
-    for index in _wanted(case, opened.image.shape[0]):
-        instances = list(_instances(opened, index))
-        if sum(int(mask.sum()) * label.counts_as for label, mask in instances) <= KEEP_ABOVE:
+    for index in _wanted(case, opened.depth):
+        instances = _kept(opened, index)
+        if not instances:
             continue
-        shared = {
-            "image_id": f"{source}/{case.case}/{case.modality}/{index}",
-            "source": source,
-            "patient": case.patient,
-            "case": case.case,
-            "slice_index": index,
-            "view": case.view,
-            "modality": case.modality,
-            "split": split,
-            "spacing_mm": list(opened.spacing),
-            "raw_sha256": sums[case.image],
-        }
-        try:
-            row, digest = _row(opened.image[index], instances, shared)
-        except TooManyRegions as error:
-            raise BadFile(case.image, f"slice {index}: {error}", "the source must split it") from None
-        rows.append(row)
-        content.update(digest)
+        picture = _picture(case, opened.image[index])
+        place = {**shared, "slice_index": -1 if case.view == "picture" else index}
+        for tile in _tiles(instances, opened.size):
+            row, digest = _row(case.case, picture, tile, opened.size, place)
+            rows.append(row)
+            content.update(digest)
     return CaseRows(pa.Table.from_pylist(rows, schema=SCHEMA), content.hexdigest())
 
 
-def _open(case: Case, root: Path) -> _Slices:
-    image = readers.read(root, case.image)
-    volumes = {case.image: image}
-    masks = []
-    for mask in case.masks:
-        if mask.file not in volumes:
-            volumes[mask.file] = readers.read(root, mask.file)
-        volume = volumes[mask.file]
-        if volume.array.shape != image.array.shape:
-            raise BadFile(
-                mask.file,
-                f"shape {volume.array.shape}, but its image {case.image} has {image.array.shape}",
-                "fetch both files again",
-            )
-        # Owners round affines when they save masks: a hundredth of a millimetre is not another place.
-        if not np.allclose(volume.affine, image.affine, rtol=0, atol=1e-2):
-            raise BadFile(
-                mask.file, f"lies elsewhere in space than its image {case.image}", "fetch both again"
-            )
-        masks.append((slicing.oriented(volume.array, volume.affine, case.view), mask.labels))
-    picture = slicing.oriented(image.array, image.affine, case.view)
-    return _Slices(picture, masks, slicing.spacing(image.affine, case.view))
+def _raw_sha256(case: Case, sums: Mapping[str, str]) -> str:
+    """Of the image file; of an image in several files, over their sums in the case's order."""
+    files = [*case.image_files, *(name for name in sums if name not in case.files)]
+    if len(files) == 1:
+        return sums[files[0]]
+    return hashlib.sha256("".join(sums[name] for name in files).encode()).hexdigest()
 
 
 def _wanted(case: Case, depth: int) -> range:
@@ -109,31 +96,76 @@ def _wanted(case: Case, depth: int) -> range:
     return range(start, min(stop, depth))
 
 
-def _instances(opened: _Slices, index: int) -> Iterator[tuple[Label, NDArray[np.bool_]]]:
-    """The labels that have a pixel in one slice, in their declared order."""
-    for volume, labels in opened.masks:
-        values = volume[index]
-        for label in labels:
-            mask = values == label.value if label.value is not None else values >= label.at_least
-            if mask.any():
-                yield label, mask
+def _kept(opened: Opened, index: int) -> list[Instance]:
+    """The instances of a slice, in the order of masks and labels; none if the keep rule drops it."""
+    layers = [layer for layer in opened.layers if index in layer.slices]
+    found = []
+    for layer in layers:
+        top, left = layer.slices.top, layer.slices.left
+        for one in _in_layer(layer, index):
+            found.append(Instance(one.object, one.instance, one.mask, one.top + top, one.left + left))
+    # A labelled pixel weighs 1 or more, so that an instance of more pixels than that decides.
+    if any(np.count_nonzero(one.mask) > KEEP_ABOVE for one in found):
+        return found
+    total = sum(weight(layer.slices[index], layer.labels, layer.pixel_weight) for layer in layers if found)
+    return found if total > KEEP_ABOVE else []
+
+
+def _in_layer(layer: Layer, index: int) -> list[Instance]:
+    try:
+        return list(instances_of(layer.slices[index], layer.labels))
+    except NotOneLabel as error:
+        raise BadFile(layer.file, f"slice {index}: {error}", "fetch the file again") from None
+
+
+def _picture(case: Case, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """8 bits: a picture that has them stays as it is (protocol, section 1, step 4)."""
+    if case.view == "picture" and values.dtype == np.uint8:
+        return np.ascontiguousarray(values).view(np.uint8)
+    return pictures.normalised(values)
+
+
+def _tiles(instances: Sequence[Instance], size: tuple[int, int]) -> Iterator[_Tile]:
+    """The picture, or its halves along the longer side, and so on, until each has 255 regions or fewer."""
+    waiting = [(0, 0, *size)]
+    while waiting:
+        top, left, bottom, right = waiting.pop(0)
+        height, width = bottom - top, right - left
+        parts = (one.within(top, left, bottom, right) for one in instances)
+        inside = list(instances) if (height, width) == size else [part for part in parts if part is not None]
+        if not inside:
+            continue
+        try:
+            regions, members = regions_of(inside, (height, width))
+        except TooManyRegions:
+            middle = (top + height // 2, left + width // 2)
+            halves = (
+                [(top, left, middle[0], right), (middle[0], left, bottom, right)]
+                if height >= width
+                else [(top, left, bottom, middle[1]), (top, middle[1], bottom, right)]
+            )
+            waiting[:0] = halves
+            continue
+        yield _Tile(top, left, regions, members, inside)
 
 
 def _row(
-    values: NDArray[np.generic], instances: list[tuple[Label, NDArray[np.bool_]]], shared: dict[str, Any]
+    case: str, picture: NDArray[np.uint8], tile: _Tile, size: tuple[int, int], place: dict[str, Any]
 ) -> tuple[dict[str, Any], bytes]:
     """A row and the sha256 of its decoded content (id, pixels, mask, objects, split)."""
-    picture = pictures.normalised(values)
-    regions, members = label_map([mask for _, mask in instances])
+    height, width = tile.regions.shape
+    if (height, width) != size:
+        case = f"{case}+y{tile.top}x{tile.left}"
+        picture = picture[tile.top : tile.top + height, tile.left : tile.left + width]
     objects = []
-    for (label, mask), numbers in zip(instances, members, strict=True):
-        prompts = prompts_of(mask)
+    for one, numbers in zip(tile.instances, tile.members, strict=True):
+        prompts = prompts_of(one.mask, one.top, one.left, (height, width))
         objects.append(
             {
                 "values": numbers,
-                "object": label.object,
-                "instance": label.instance,
-                "pair": pair(label.object, shared["modality"]),
+                "object": one.object,
+                "instance": one.instance,
+                "pair": pair(one.object, place["modality"]),
                 "area": prompts.area,
                 "box": prompts.box,
                 "points_pos": prompts.positive,
@@ -142,12 +174,11 @@ def _row(
         )
     encoded = {
         name: {"bytes": pictures.encode(data), "path": None}
-        for name, data in zip(IMAGE_COLUMNS, (picture, regions), strict=True)
+        for name, data in zip(IMAGE_COLUMNS, (picture, tile.regions), strict=True)
     }
-    size = {"height": picture.shape[0], "width": picture.shape[1]}
-    digest = hashlib.sha256(
-        json.dumps([shared["image_id"], shared["split"], objects, picture.shape]).encode()
-    )
+    image_id = f"{place['source']}/{case}/{place['modality']}/{place['slice_index']}"
+    digest = hashlib.sha256(json.dumps([image_id, place["split"], objects, picture.shape]).encode())
     digest.update(picture.tobytes())
-    digest.update(regions.tobytes())
-    return {**shared, **encoded, **size, "objects": objects}, digest.digest()
+    digest.update(tile.regions.tobytes())
+    row = {"image_id": image_id, "case": case, **place, **encoded, "height": height, "width": width}
+    return {**row, "objects": objects}, digest.digest()

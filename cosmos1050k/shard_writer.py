@@ -53,12 +53,14 @@ def write_source(
     *,
     row_group_rows: int,
     shard_bytes: int,
+    phantom: bool = False,
 ) -> Manifest:
     """Writes the folder of one source; the same cases give the same bytes.
 
     Args:
         cases: those with rows, in the source's order.
         shard_bytes: a shard is closed by the case that reaches this size.
+        phantom: the raw files are synthetic.
     """
     tally = _Tally()
     shards, entries = [], []
@@ -78,6 +80,7 @@ def write_source(
     pq.write_table(pa.Table.from_pylist(entries, schema=CASES_SCHEMA), folder / CASES, compression="zstd")
     manifest = Manifest(
         source=source,
+        phantom=phantom,
         version=hashlib.sha256("".join(case.digest for case in cases).encode()).hexdigest(),
         rows=sum(case.rows for case in cases),
         cases=len(cases),

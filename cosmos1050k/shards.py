@@ -55,9 +55,13 @@ class Skipped(_Closed):
 
 
 class Manifest(_Closed):
-    """What a build of one source holds. `version` is the sha256 over its cases' decoded content, in order."""
+    """What a build of one source holds. `version` is the sha256 over its cases' decoded content, in order.
+
+    `phantom`: it was built from synthetic files, and its numbers say nothing about the source.
+    """
 
     source: str
+    phantom: bool
     version: str
     rows: int
     cases: int

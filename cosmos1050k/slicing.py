@@ -1,49 +1,131 @@
-"""From a volume to its slices, oriented as a radiologist looks at them."""
+"""From a volume to its slices: along an anatomical plane by the affine, or along a stored axis as it lies."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from cosmos1050k.source import View
 
-#: Anatomical direction of growing slice index, of rows downwards and of columns rightwards, as axis of the
-#: RAS+ frame and sign. The slice axis keeps the stored order (sign 0): an index names a slice of the file.
+#: Anatomical direction of slices, of rows downwards and of columns rightwards, as axis of the RAS+ frame and
+#: sign. Slices keep the stored order, and so have no sign.
 _PLANES: dict[View, tuple[tuple[int, int], ...]] = {
     "transverse": ((2, 0), (1, -1), (0, -1)),  # rows run to posterior, columns to the patient's left
     "coronal": ((1, 0), (2, -1), (0, -1)),  # rows run to inferior, columns to the patient's left
     "sagittal": ((0, 0), (2, -1), (1, -1)),  # rows run to inferior, columns to posterior
 }
+#: Slices copied together where neighbours interleave in memory: a cache line is then read once, not often.
+_BLOCK = 32
+#: cv2 transposes elements of these sizes, whatever they mean.
+_ELEMENT = {1: np.uint8, 2: np.uint16, 4: np.int32, 8: np.float64}
 
 
-def oriented(array: NDArray[np.generic], affine: NDArray[np.float64], view: View) -> NDArray[np.generic]:
-    """The volume as slices × rows × columns of `view`: a view of the same memory, nothing is copied.
+@dataclass(frozen=True)
+class Arrangement:
+    """Which stored axes (0…2) slices, rows and columns run along, and whether rows and columns run
+    backwards. Slices never do: an index names a slice of the file.
+    """
+
+    axes: tuple[int, int, int]
+    backwards: tuple[bool, bool] = (False, False)
+
+
+def anatomical(affine: NDArray[np.float64], view: View) -> Arrangement:
+    """The arrangement of a radiological display: the patient's right on the left; transverse with anterior
+    up, coronal with superior up, sagittal with superior up and anterior on the left.
 
     Args:
-        array: shape (i, j, k) as stored.
         affine: 4×4, index → RAS+ mm. An oblique volume takes the nearest axes.
-
-    Rows and columns lie as in radiological display: the patient's right on the left; transverse with anterior
-    up, coronal with superior up, sagittal with superior up and anterior on the left.
     """
-    stored = _orientation(affine)
-    order, flips = [], []
-    for axis, sign in _PLANES[view]:
-        place = int(np.flatnonzero(stored[:, 0] == axis)[0])
-        order.append(place)
-        flips.append(slice(None, None, -1) if sign and sign != stored[place, 1] else slice(None))
-    return array.transpose(order)[tuple(flips)]
-
-
-def spacing(affine: NDArray[np.float64], view: View) -> tuple[float, float]:
-    """Millimetres between rows and between columns of `view`."""
-    stored = _orientation(affine)
-    sizes = nib.affines.voxel_sizes(affine)
+    stored = nib.orientations.io_orientation(affine)  # 3 × [RAS axis, sign]
+    places = [int(np.flatnonzero(stored[:, 0] == axis)[0]) for axis, _ in _PLANES[view]]
     rows, columns = (
-        float(sizes[int(np.flatnonzero(stored[:, 0] == axis)[0])]) for axis, _ in _PLANES[view][1:]
+        bool(sign != stored[place, 1])
+        for place, (_, sign) in list(zip(places, _PLANES[view], strict=True))[1:]
     )
-    return rows, columns
+    return Arrangement((places[0], places[1], places[2]), (rows, columns))
 
 
-def _orientation(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """nibabel's orientation (3 × [RAS axis, sign]): which anatomical axis each stored axis follows."""
-    return nib.orientations.io_orientation(affine)
+def stored(axis: int) -> Arrangement:
+    """Slices along a stored axis; of the other two the later runs down the rows, as a file's own viewer
+    shows it: along axis 2, rows follow axis 1 and columns axis 0.
+    """
+    rows, columns = sorted({0, 1, 2} - {axis}, reverse=True)
+    return Arrangement((axis, rows, columns))
+
+
+def spacing(affine: NDArray[np.float64], arrangement: Arrangement) -> tuple[float, float]:
+    """Millimetres between rows and between columns."""
+    sizes = nib.affines.voxel_sizes(affine)
+    return float(sizes[arrangement.axes[1]]), float(sizes[arrangement.axes[2]])
+
+
+def oriented(array: NDArray[np.generic], arrangement: Arrangement) -> NDArray[np.generic]:
+    """The volume as slices × rows × columns (× channels): a view of the same memory, nothing is copied."""
+    turned = array.transpose(*arrangement.axes, *range(3, array.ndim))
+    return turned[:, *(slice(None, None, -1 if back else 1) for back in arrangement.backwards)]
+
+
+class Slices:
+    """The slices of a volume, or of a box cut out of one, each rows × columns (× channels).
+
+    Read in order they cost the least: neighbours that interleave in memory are copied a block at a time.
+
+    Args:
+        array: (i, j, k) or (i, j, k, c) as stored.
+        start: the index of the array's first voxel in the whole volume.
+        whole: the shape (i, j, k) of the whole volume, if the array is cut out of it.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[np.generic],
+        arrangement: Arrangement,
+        start: Sequence[int] = (0, 0, 0),
+        whole: Sequence[int] | None = None,
+    ) -> None:
+        whole = array.shape[:3] if whole is None else whole
+        self.first, self.top, self.left = (
+            whole[axis] - start[axis] - array.shape[axis] if back else start[axis]
+            for axis, back in zip(arrangement.axes, (False, *arrangement.backwards), strict=True)
+        )
+        self.count = array.shape[arrangement.axes[0]]
+        self._planes = oriented(array, arrangement)
+        self._block_start, self._block = -1, self._planes[:0]
+        self._lines: NDArray[np.generic] | None = None
+        interleaved = arrangement.axes[0] == 0 and array.ndim == 3 and array.flags.f_contiguous
+        if interleaved and array.dtype.itemsize in _ELEMENT and min(array.shape) > 1:
+            self._lines = array.view(array.dtype).T.reshape(-1, array.shape[0])
+            self._shape = array.shape
+            self._arrangement = arrangement
+
+    def __contains__(self, index: int) -> bool:
+        return self.first <= index < self.first + self.count
+
+    def __getitem__(self, index: int) -> NDArray[np.generic]:
+        """The slice `index` of the whole volume; only those it `contains` can be had."""
+        place = index - self.first
+        if not 0 <= place < self.count:
+            raise IndexError(index)
+        if self._lines is None:
+            return self._planes[place]
+        start = place - place % _BLOCK
+        if start != self._block_start:
+            self._block, self._block_start = self._copied(start), start
+        return self._block[place - start]
+
+    def _copied(self, start: int) -> NDArray[np.generic]:
+        """A block of slices along the axis that runs fastest in memory, each in one piece."""
+        assert self._lines is not None
+        lines = self._lines[:, start : start + _BLOCK]
+        element = _ELEMENT[lines.dtype.itemsize]
+        turned = cv2.transpose(lines.view(element)).view(lines.dtype)
+        _, rows, columns = self._shape
+        block = turned.reshape(-1, columns, rows)  # slices × axis 2 × axis 1
+        if self._arrangement.axes[1:] == (1, 2):
+            block = block.transpose(0, 2, 1)
+        steps = [-1 if back else 1 for back in self._arrangement.backwards]
+        return block[:, :: steps[0], :: steps[1]]

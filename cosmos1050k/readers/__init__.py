@@ -6,7 +6,7 @@ one slice, a page of a stack another; colours come last.
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,12 @@ class Volume:
     array: NDArray[np.generic]
     affine: NDArray[np.float64] | None = None
     colour: bool = False
+
+
+def partners(name: str, present: Container[str]) -> tuple[str, ...]:
+    """The voxel files that belong to a header, of those present."""
+    stem, dot, ending = name.rpartition(".")
+    return tuple(stem + other for other in PARTNERS.get(dot + ending.lower(), ()) if stem + other in present)
 
 
 def read(path: Path, name: str, channel: int | None = None) -> Volume:

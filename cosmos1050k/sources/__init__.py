@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
-from cosmos1050k.errors import InputError
+from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.source import Case, Source
 
 RAW = Path("data/raw")
@@ -18,8 +18,8 @@ class SourceModule(Protocol):
 
     SOURCE: Source
 
-    def cases(self, root: Path) -> Iterator[Case]:
-        """The cases found under `root`, in a fixed order."""
+    def cases(self, root: Path) -> Iterator[Case | BadFile]:
+        """The cases found under `root`, in a fixed order, and the files that can't be made one."""
 
 
 def slugs() -> list[str]:

@@ -1,0 +1,175 @@
+"""The instances in one slice: which pixels of a mask file are which object (protocol, section 1, step 5)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cosmos1050k.source import Label
+
+_EIGHT = np.ones((3, 3), np.uint8)
+#: Labels by value are looked for one by one; where there are more, only those that occur.
+_FEW = 4
+#: Values up to here are looked up in a table; a mask with larger ones is sorted instead.
+_TABLE = 2**20
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance: its object, its name, and its mask h×w, cut out tightly at (`top`, `left`)."""
+
+    object: str
+    instance: str | None
+    mask: NDArray[np.bool_]
+    top: int
+    left: int
+
+    def within(self, top: int, left: int, bottom: int, right: int) -> "Instance | None":
+        """The part of it in a tile, bounds of the picture with the ends left out, or None; the tile's own
+        coordinates.
+        """
+        rows = slice(max(top - self.top, 0), max(bottom - self.top, 0))
+        columns = slice(max(left - self.left, 0), max(right - self.left, 0))
+        part = np.ascontiguousarray(self.mask[rows, columns])
+        at_top, at_left = max(self.top, top) - top, max(self.left, left) - left
+        return _tight(self.object, self.instance, part, at_top, at_left)
+
+
+class NotOneLabel(ValueError):
+    """The pixels of a mask don't fit the rule of its labels; the text says how."""
+
+
+def instances_of(values: NDArray[np.generic], labels: Sequence[Label]) -> Iterator[Instance]:
+    """The instances of `labels` that have a pixel in a mask, in the labels' order.
+
+    Args:
+        values: the slice of one mask file, H×W or H×W×3.
+
+    Raises:
+        NotOneLabel: a colour mask for labels by value, or fractions as instances by value.
+    """
+    for label, mask, gray, top, left in _found(values, labels):
+        if label.instances == "values":
+            yield from _by_value(label, np.where(mask, gray, 0), top, left)
+        elif label.instances == "components":
+            numbers, count = ndimage.label(mask, _EIGHT)
+            yield from _numbered(label, numbers, range(1, count + 1), top, left)
+        elif (whole := _tight(label.object, label.instance, mask, top, left)) is not None:
+            yield whole
+
+
+def weight(values: NDArray[np.generic], labels: Sequence[Label], pixel: int | None = None) -> int:
+    """What a slice of one mask file adds to the sum of the keep rule (protocol, section 1, step 3).
+
+    The file's own values at the pixels of kept labels, each pixel once; `Label.weight` where a label is not
+    by value; `pixel` for every pixel where it is given.
+    """
+    if pixel is not None:
+        return pixel * int(np.count_nonzero(values))
+    wanted = np.asarray(sorted({value for label in labels for value in label.values}), np.float64)
+    gray = _gray(values) if wanted.size or any(label.above is not None for label in labels) else values
+    total = float(gray[np.isin(gray, wanted)].sum(dtype=np.float64)) if wanted.size else 0.0
+    rules = [label for label in labels if not label.values]
+    return int(total) + sum(label.weight * int(np.count_nonzero(_matching(label, values))) for label in rules)
+
+
+def _found(
+    values: NDArray[np.generic], labels: Sequence[Label]
+) -> Iterator[tuple[Label, NDArray[np.bool_], NDArray[np.generic], int, int]]:
+    """Each label with its pixels and the values, both cut out to where anything is labelled at all."""
+    values = np.ascontiguousarray(values)
+    anything = values != 0 if values.ndim == 2 else (values != 0).any(axis=2)
+    if any(label.colour is not None for label in labels):
+        anything[...] = True  # black may be a colour too
+    left, top, width, height = cv2.boundingRect(anything.view(np.uint8))
+    if not width:
+        return
+    cut = values[top : top + height, left : left + width]
+    by_value = sum(len(label.values) for label in labels)
+    present = None
+    if by_value > _FEW and cut.dtype == np.uint8 and cut.ndim == 2:
+        present = np.bincount(cut.reshape(-1), minlength=256) > 0
+    for label in labels:
+        if present is not None and label.values and not present[list(label.values)].any():
+            continue
+        mask = _matching(label, cut)
+        if mask.any():
+            yield label, mask, _gray(cut) if label.instances == "values" else cut, top, left
+
+
+def chosen(label: Label, values: NDArray[Any], channels: int = 1) -> NDArray[np.bool_]:
+    """Which elements of an array fit a label by `value` or by `above`, whatever its shape.
+
+    Args:
+        channels: how many channels each element is the sum of; their mean is compared, without a fraction.
+    """
+    if label.values:
+        mask = values == label.values[0]
+        for value in label.values[1:]:
+            mask |= values == value
+        return mask
+    mask = values > (label.above or 0) * channels
+    if label.up_to is not None:
+        mask &= values <= label.up_to * channels
+    return mask
+
+
+def _matching(label: Label, values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """The pixels of a label in a slice H×W or H×W×3."""
+    if label.colour is not None:
+        if values.ndim != 3:
+            raise NotOneLabel("a gray mask, but its labels are colours")
+        difference = np.abs(values.astype(np.int32) - np.asarray(label.colour, np.int32))
+        return difference.max(axis=2) <= label.within
+    if label.values or values.ndim == 2:
+        return chosen(label, _gray(values))
+    return chosen(label, values.sum(axis=2, dtype=np.int64), values.shape[2])
+
+
+def _gray(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A mask that was saved in colour though it is gray."""
+    if values.ndim == 2:
+        return values
+    if not (values == values[..., :1]).all():
+        raise NotOneLabel("a mask in colour, but its labels are values")
+    return values[..., 0]
+
+
+def _by_value(label: Label, values: NDArray[np.generic], top: int, left: int) -> Iterator[Instance]:
+    """Every value one instance, named by it."""
+    whole = values.astype(np.int64)
+    if values.dtype.kind == "f" and not (whole == values).all():
+        raise NotOneLabel("fractions, but each value should be an instance")
+    if int(whole.max()) < _TABLE:
+        names: Sequence[int] = np.flatnonzero(np.bincount(whole.reshape(-1)))[1:].tolist()
+        yield from _numbered(label, whole, names, top, left)
+        return
+    found, numbers = np.unique(whole, return_inverse=True)
+    named = found.tolist()
+    for part in _numbered(label, numbers.reshape(whole.shape), range(1, len(named)), top, left):
+        yield Instance(part.object, str(named[int(part.instance or 0)]), part.mask, part.top, part.left)
+
+
+def _numbered(
+    label: Label, numbers: NDArray[np.integer], names: Sequence[int], top: int, left: int
+) -> Iterator[Instance]:
+    """The instances of a map of numbers, of which 0 is none."""
+    boxes = ndimage.find_objects(numbers)
+    for name in names:
+        rows, columns = boxes[name - 1]
+        mask = numbers[rows, columns] == name
+        yield Instance(label.object, str(name), mask, top + rows.start, left + columns.start)
+
+
+def _tight(name: str, instance: str | None, mask: NDArray[np.bool_], top: int, left: int) -> Instance | None:
+    """An instance of a mask that may have empty margins; None if it is empty."""
+    if not mask.size:
+        return None
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return None
+    return Instance(name, instance, mask[y : y + height, x : x + width], top + y, left + x)

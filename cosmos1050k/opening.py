@@ -1,0 +1,187 @@
+"""Opens a case: reads its files, checks that they fit each other, and lays their slices side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosmos1050k import instances, readers, sides, slicing
+from cosmos1050k.errors import BadFile
+from cosmos1050k.readers import Volume
+from cosmos1050k.source import ANATOMICAL, Case, Files, Label, Mask
+
+#: Owners round affines when they save masks: a hundredth of a millimetre is not another place.
+_SAME_PLACE_MM = 1e-2
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One mask of a case, sliced like its image, and the labels to take from it.
+
+    `pixel_weight` replaces the labels' own weights in the keep rule: for a mask that was made from another.
+    """
+
+    file: str
+    slices: slicing.Slices
+    labels: tuple[Label, ...]
+    pixel_weight: int | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A case ready to slice: `size` is height and width of its slices, `depth` their number."""
+
+    image: slicing.Slices
+    layers: list[Layer]
+    size: tuple[int, int]
+    depth: int
+    spacing: tuple[float, float] | None
+
+
+def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
+    """Reads image and masks.
+
+    Args:
+        paths: where each of the case's files lies.
+
+    Raises:
+        BadFile: a file is missing or damaged, or image and mask don't fit each other.
+    """
+    image, order = _read(case.image, paths, case.channel, case.by_position)
+    arrangement = _arrangement(case, image)
+    layers = []
+    several = len({mask.file for mask in case.masks}) > 1
+    already: dict[tuple[Files, int | None], Volume] = {(case.image, case.channel): image}
+    for mask in case.masks:
+        named = (mask.file, mask.channel)
+        if mask.segment is not None or mask.row is not None:
+            volume = _rasterised(mask, paths, image)
+        elif named in already:
+            volume = already[named]
+        else:
+            volume, _ = _read(mask.file, paths, mask.channel, order=order)
+            if not several:
+                already[named] = volume
+        _check_fit(mask, volume, case, image)
+        layers += _layers(mask, volume, image, arrangement, several)
+    shape = image.array.shape
+    size = (shape[arrangement.axes[1]], shape[arrangement.axes[2]])
+    return Opened(
+        slicing.Slices(image.array, arrangement),
+        layers,
+        size,
+        shape[arrangement.axes[0]],
+        None if image.affine is None else slicing.spacing(image.affine, arrangement),
+    )
+
+
+def first(files: Files) -> str:
+    """The file a message names."""
+    return files if isinstance(files, str) else files[0]
+
+
+def _read(
+    files: Files,
+    paths: Mapping[str, Path],
+    channel: int | None,
+    by_position: bool = False,
+    order: Sequence[int] | None = None,
+) -> tuple[Volume, Sequence[int] | None]:
+    """A container or a stack of files, and for a stack ordered by position the order."""
+    if isinstance(files, str):
+        return readers.read(paths[files], files, channel), None
+    from cosmos1050k.readers.stack import read_stack
+
+    if order is not None and len(order) == len(files):
+        files = tuple(files[place] for place in order)
+    volume, found = read_stack([(paths[name], name) for name in files], by_position)
+    return volume, found if by_position else None
+
+
+def _rasterised(mask: Mask, paths: Mapping[str, Path], image: Volume) -> Volume:
+    """A mask that has no grid of its own: a DICOM segment, or rows of run lengths."""
+    name = first(mask.file)
+    if mask.segment is not None:
+        from cosmos1050k.readers.dicom_seg import read_segment
+
+        return readers.guarded(read_segment, paths[name], name, mask.segment, image)
+    from cosmos1050k.readers.rle import read_rows
+
+    width, height = image.array.shape[:2]
+    return readers.guarded(read_rows, paths[name], name, mask.row, (height, width))
+
+
+def _arrangement(case: Case, image: Volume) -> slicing.Arrangement:
+    if case.axis is not None:
+        return slicing.stored(case.axis)
+    if case.view in ANATOMICAL:
+        if image.affine is None:
+            raise BadFile(first(case.image), "no geometry to find a plane by", "give a file that has one")
+        return slicing.anatomical(image.affine, case.view)
+    if image.array.shape[2] != 1:
+        problem = f"{image.array.shape[2]} slices where one picture is expected"
+        raise BadFile(first(case.image), problem, readers.AGAIN)
+    return slicing.stored(2)
+
+
+def _check_fit(mask: Mask, volume: Volume, case: Case, image: Volume) -> None:
+    name, whole = first(mask.file), first(case.image)
+    if volume.array.shape[:3] != image.array.shape[:3]:
+        raise BadFile(
+            name,
+            f"shape {volume.array.shape[:3]}, but its image {whole} has {image.array.shape[:3]}",
+            "fetch both files again",
+        )
+    if volume.affine is None or image.affine is None:
+        return
+    if not np.allclose(volume.affine, image.affine, rtol=0, atol=_SAME_PLACE_MM):
+        raise BadFile(name, f"lies elsewhere in space than its image {whole}", "fetch both again")
+
+
+def _layers(
+    mask: Mask, volume: Volume, image: Volume, arrangement: slicing.Arrangement, several: bool
+) -> list[Layer]:
+    """The mask's labels over its slices; a paired organ's two sides are told apart here, in 3D."""
+    name = first(mask.file)
+    whole = volume.array.shape[:3]
+    plain = tuple(label for label in mask.labels if label.instances != "sides")
+    layers = []
+    if plain:
+        array, start = _cut(volume.array) if several else (volume.array, (0, 0, 0))
+        if array.size:
+            layers.append(Layer(name, slicing.Slices(array, arrangement, start, whole), plain))
+    for label in mask.labels:
+        if label.instances == "sides":
+            layers += _sides(name, label, volume, image, arrangement)
+    return layers
+
+
+def _sides(
+    name: str, label: Label, volume: Volume, image: Volume, arrangement: slicing.Arrangement
+) -> list[Layer]:
+    labelled, start = _cut(volume.array)
+    organ = instances.chosen(label, labelled)
+    if not organ.any():
+        return []
+    parts, names = sides.parted(organ, image.affine)
+    labels = tuple(
+        Label(object=label.object, value=number, instance=part or None)
+        for number, part in enumerate(names, start=1)
+    )
+    weight = label.values[0] if label.values else label.weight
+    return [Layer(name, slicing.Slices(parts, arrangement, start, volume.array.shape[:3]), labels, weight)]
+
+
+def _cut(array: NDArray[np.generic]) -> tuple[NDArray[np.generic], tuple[int, int, int]]:
+    """What is not zero, cut out tightly and copied, so that many masks of one case fit into memory."""
+    bounds = []
+    for axis in range(3):
+        others = tuple(other for other in range(array.ndim) if other != axis)
+        used = np.flatnonzero(array.any(axis=others))
+        if not used.size:
+            return array[:0], (0, 0, 0)
+        bounds.append((int(used[0]), int(used[-1]) + 1))
+        array = array[(slice(None),) * axis + (slice(*bounds[-1]),)]
+    return array.copy(order="K"), (bounds[0][0], bounds[1][0], bounds[2][0])
