@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from app.table import Column, Table, Value
-from cosmos1050k.card import SAMPLE_NOTICE, is_sample
+from cosmos1050k.notices import notices
 from leaderboard.statistics import FEWEST_PATIENTS
 from leaderboard.store import views
 from leaderboard.store.read import BoardReader
@@ -74,7 +74,7 @@ def pair_names(snapshot: Snapshot) -> list[str]:
 
 
 def summary(snapshot: Snapshot) -> str:
-    """HTML of what the board is: the sample's notice, if it is the sample, and versions and counts."""
+    """HTML of what the board is: versions and counts."""
     board = snapshot.board
     facts = [
         ("Dataset version", board["dataset_version"]),
@@ -85,15 +85,14 @@ def summary(snapshot: Snapshot) -> str:
         ("Build", board["build_id"]),
     ]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts)
-    return f'{_notice(board)}<dl class="board-facts">{items}</dl>'
+    return f'<dl class="board-facts">{items}</dl>'
 
 
-def _notice(board: dict[str, Any]) -> str:
-    if not is_sample(board["sources"]):
-        return ""
-    _, strong, rest = SAMPLE_NOTICE.split("**")
-    text = f"<strong>{escape(strong)}</strong>{escape(rest)}"
-    return f'<p class="board-notice" role="note">{text}</p>'
+def noticed(snapshot: Snapshot) -> str:
+    """HTML of what must be said on every page of this board."""
+    found = notices(snapshot.board["sources"], snapshot.board["phantoms"])
+    texts = (f"<strong>{escape(notice.strong)}</strong>{escape(notice.rest)}" for notice in found)
+    return "".join(f'<p class="board-notice" role="note">{text}</p>' for text in texts)
 
 
 def ranked(snapshot: Snapshot) -> Table:
@@ -123,8 +122,10 @@ def ranked(snapshot: Snapshot) -> Table:
 def per_pair(snapshot: Snapshot, pair: str | None = None) -> Table:
     """Every model on every pair, or on one, with the other metrics under the strategy."""
     under = f"Under {snapshot.strategy}"
+    marked = bool(snapshot.board["phantoms"])
     columns = [
         Column("Model"),
+        *([Column("Phantom")] if marked else []),
         Column("Images", numeric=True),
         Column("Patients", numeric=True),
         *_dice_columns(snapshot),
@@ -139,6 +140,7 @@ def per_pair(snapshot: Snapshot, pair: str | None = None) -> Table:
             [
                 [
                     Value(row.model, heads=True),
+                    *([Value("yes" if row.phantom else "no")] if marked else []),
                     _count(row.images),
                     _count(row.patients),
                     *(_dice(row.cells[name], name) for name in snapshot.strategies),
@@ -171,6 +173,8 @@ def pair_notes(snapshot: Snapshot) -> list[str]:
         lines.append(
             "Images and patients: those behind every strategy but S1, which is scored on fewer images."
         )
+    if snapshot.board["phantoms"]:
+        lines.append("Phantom: whether some of the pair's images are synthetic.")
     return [*lines, "Grey, † and n/a: as in the table above."]
 
 
@@ -262,4 +266,5 @@ def _plural(number: int, noun: str) -> str:
 
 def _file(snapshot: Snapshot, what: str) -> str:
     """Names the board, the strategy and the selection, so that a file says what it holds."""
-    return f"{what}-{snapshot.board['build_id']}-{snapshot.strategy}-{snapshot.selection}.csv"
+    mark = "phantom-" if snapshot.board["phantoms"] else ""
+    return f"{mark}{what}-{snapshot.board['build_id']}-{snapshot.strategy}-{snapshot.selection}.csv"

@@ -32,6 +32,7 @@ def build_app(reader: BoardReader) -> gr.Blocks:
     """The app on a board; it follows the board that is published."""
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         gr.HTML(HEADER, apply_default_css=False, elem_classes="board-html")
+        notices = gr.HTML(apply_default_css=False, elem_classes="board-html")  # above every tab
         with gr.Tabs(), gr.Tab("Leaderboard"):
-            leaderboard.tab(app, reader)
+            leaderboard.tab(app, reader, notices)
     return app

@@ -20,8 +20,11 @@ NO_BOARD = (
 log = logging.getLogger(__name__)
 
 
-def tab(app: gr.Blocks, reader: BoardReader) -> None:
-    """Adds the tab's content. The board is read anew with every page load and every change of a control."""
+def tab(app: gr.Blocks, reader: BoardReader, notices: gr.HTML) -> None:
+    """Adds the tab's content. The board is read anew with every page load and every change of a control.
+
+    `notices`: where the board's notices go.
+    """
     summary = gr.HTML(apply_default_css=False, elem_classes="board-html")
     with gr.Column(visible=False) as content:
         with gr.Row():
@@ -49,11 +52,12 @@ def tab(app: gr.Blocks, reader: BoardReader) -> None:
             shown = board.read(reader, by, chosen)
         except InputError as error:
             log.warning("%s", error)
-            return {summary: NO_BOARD, content: gr.update(visible=False)}
+            return {notices: "", summary: NO_BOARD, content: gr.update(visible=False)}
         names = board.pair_names(shown)
         kept = only if only in names else ALL_PAIRS
         wanted = None if kept == ALL_PAIRS else kept
         return {
+            notices: board.noticed(shown),
             summary: board.summary(shown),
             content: gr.update(visible=True),
             strategy: _choices([(board.title(name), name) for name in shown.strategies], shown.strategy, by),
@@ -66,7 +70,7 @@ def tab(app: gr.Blocks, reader: BoardReader) -> None:
         [app.load, strategy.input, selection.input, pair.input],
         refresh,
         [strategy, selection, pair],
-        [summary, content, strategy, pair, models, pairs],
+        [notices, summary, content, strategy, pair, models, pairs],
         show_progress="hidden",
         trigger_mode="always_last",
         concurrency_limit=None,

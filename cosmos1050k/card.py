@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from cosmos1050k import sources, taxonomy
+from cosmos1050k.notices import notices
 from cosmos1050k.schema import SPLITS, card_features
 from cosmos1050k.shards import Manifest, load_manifest
 
@@ -16,16 +17,6 @@ CARD = Path(__file__).with_name("README.md")
 PROSE = Path(__file__).with_name("card.md")
 #: The configuration that `load_dataset("cosmos1050k")` takes.
 ALL = "all"
-
-SAMPLE_NOTICE = (
-    "> **This is the sample, not COSMOS 1050K**: slices of one head, the MNI152 template. It shows that "
-    "everything runs; its numbers say nothing about a model. It has one patient, and so no interval."
-)
-
-
-def is_sample(slugs: Sequence[str]) -> bool:
-    """Whether a build holds nothing but the sample."""
-    return list(slugs) == ["sample"]
 
 
 def render(slugs: Sequence[str], data: Path) -> str:
@@ -36,7 +27,7 @@ def render(slugs: Sequence[str], data: Path) -> str:
     """
     manifests = [load_manifest(data / slug) for slug in slugs]
     prose = Template(PROSE.read_text()).substitute(
-        notice=SAMPLE_NOTICE if is_sample(slugs) else "",
+        notices=_notices(manifests),
         totals=_totals(manifests),
         sources=_sources(manifests),
         pairs=_pairs(manifests),
@@ -100,25 +91,41 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
+def _notices(manifests: Sequence[Manifest]) -> str:
+    found = notices([m.source for m in manifests], [m.source for m in manifests if m.phantom])
+    return "\n\n".join(f"> **{notice.strong}**{notice.rest}" for notice in found)
+
+
 def _totals(manifests: Sequence[Manifest]) -> str:
-    pairs = {pair for manifest in manifests for pair in manifest.pairs}
+    """The build's counts beside the paper's; what is synthetic does not stand beside the paper's."""
+    columns = [("this build", _counts(manifests))]
+    if any(m.phantom for m in manifests):
+        columns.append(("without phantoms", _counts([m for m in manifests if not m.phantom])))
+    columns.append(("the paper", (53, 1_050_311, 6_033_198, 18, 84, 125)))
+    names = ("sources", "images", "masks", "modalities", "objects", "object–modality pairs")
+    counts = zip(names, *(found for _, found in columns), strict=True)
     return _table(
-        ["", "this build", "the paper"],
-        [
-            ["sources", len(manifests), 53],
-            ["images", f"{sum(m.rows for m in manifests):,}", "1,050,311"],
-            ["masks", f"{sum(c.instances for m in manifests for c in m.pairs.values()):,}", "6,033,198"],
-            ["modalities", len({name for m in manifests for name in m.modalities}), 18],
-            ["objects", len({name for m in manifests for name in m.objects}), 84],
-            ["object–modality pairs", len(pairs), 125],
-        ],
+        ["", *(head for head, _ in columns)],
+        [[name, *(f"{count:,}" for count in row)] for name, *row in counts],
+    )
+
+
+def _counts(manifests: Sequence[Manifest]) -> tuple[int, ...]:
+    """Sources, images, masks, modalities, objects, pairs."""
+    return (
+        len(manifests),
+        sum(m.rows for m in manifests),
+        sum(count.instances for m in manifests for count in m.pairs.values()),
+        len({name for m in manifests for name in m.modalities}),
+        len({name for m in manifests for name in m.objects}),
+        len({name for m in manifests for name in m.pairs}),
     )
 
 
 def _sources(manifests: Sequence[Manifest]) -> str:
     rows = [
         [
-            sources.get(m.source).SOURCE.name,
+            sources.get(m.source).SOURCE.name + (" **(phantom)**" if m.phantom else ""),
             ", ".join(m.modalities),
             m.patients,
             m.cases,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from cosmos1050k import archives, release, sources
-from cosmos1050k.errors import InputError
+from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.source import Source
 
 
@@ -82,23 +82,33 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
     Args:
         raw: the folder, if it is not the source's usual one.
         memory: what was seen before, by default `data/raw/.<slug>.seen`.
+
+    Raises:
+        BadFile: a file can't be read.
     """
     root = sources.raw_root(source, raw)
-    if source.package is None:
+    if source.package is not None and raw is None:
+        found = _shipped(source, root)
+    else:
         archives.unpack(root)
-    found = _files(source, root)
+        found = release.files(root)
     memory = memory or sources.RAW / f".{source.slug}.seen"
     seen = _remembered(memory)
 
     def look(name: str) -> tuple[RawFile, tuple[str, tuple[int, int, str]]]:
-        path = found[name].absolute()
-        stat = path.stat()
-        known = seen.get(str(path))
-        if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
-            sha256 = known[2]
-        else:
-            with path.open("rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        path = found[name].resolve()  # not by way of a link, which may lead elsewhere next time
+        try:
+            stat = path.stat()
+            known = seen.get(str(path))
+            if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
+                sha256 = known[2]
+            else:
+                with path.open("rb") as stream:
+                    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise BadFile(
+                name, f"can't be read ({error.strerror})", "mend its permissions or remove it"
+            ) from None
         file = RawFile(name=name, size=stat.st_size, sha256=sha256)
         return file, (str(path), (stat.st_size, stat.st_mtime_ns, sha256))
 
@@ -110,12 +120,10 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
     return RawIndex(source=source.slug, files=tuple(file for file, _ in looked))
 
 
-def _files(source: Source, root: Path) -> dict[str, Path]:
-    """A package holds other things too, so there only what the source names; elsewhere every file."""
-    if source.package is not None:
-        named = sorted(download.file for download in source.downloads)
-        return {name: root / name for name in named if (root / name).is_file()}
-    return release.files(root)
+def _shipped(source: Source, root: Path) -> dict[str, Path]:
+    """A package holds other things too, so only what the source names."""
+    named = sorted(download.file for download in source.downloads)
+    return {name: root / name for name in named if (root / name).is_file()}
 
 
 def _remembered(memory: Path) -> dict[str, tuple[int, int, str]]:

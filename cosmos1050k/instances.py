@@ -65,16 +65,23 @@ def instances_of(values: NDArray[np.generic], labels: Sequence[Label]) -> Iterat
 def weight(values: NDArray[np.generic], labels: Sequence[Label], pixel: int | None = None) -> int:
     """What a slice of one mask file adds to the sum of the keep rule (protocol, section 1, step 3).
 
-    The file's own values at the pixels of kept labels, each pixel once; `Label.weight` where a label is not
-    by value; `pixel` for every pixel where it is given.
+    Each pixel of a label once: with the file's own value, or where no label is by value with the weight of
+    the first that it fits; `pixel` for every pixel where it is given.
     """
     if pixel is not None:
         return pixel * int(np.count_nonzero(values))
-    wanted = np.asarray(sorted({value for label in labels for value in label.values}), np.float64)
-    gray = _gray(values) if wanted.size or any(label.above is not None for label in labels) else values
-    total = float(gray[np.isin(gray, wanted)].sum(dtype=np.float64)) if wanted.size else 0.0
-    rules = [label for label in labels if not label.values]
-    return int(total) + sum(label.weight * int(np.count_nonzero(_matching(label, values))) for label in rules)
+    counted = np.zeros(values.shape[:2], bool)
+    total = 0
+    if wanted := [value for label in labels for value in label.values]:
+        gray = _gray(values)
+        counted = np.isin(gray, np.asarray(wanted, np.float64))
+        total = int(gray[counted].sum(dtype=np.float64))
+    for label in labels:
+        if not label.values:
+            own = _matching(label, values) & ~counted
+            counted |= own
+            total += label.weight * int(np.count_nonzero(own))
+    return total
 
 
 def _found(
@@ -92,9 +99,9 @@ def _found(
     by_value = sum(len(label.values) for label in labels)
     present = None
     if by_value > _FEW and cut.dtype == np.uint8 and cut.ndim == 2:
-        present = np.bincount(cut.reshape(-1), minlength=256) > 0
+        present = set(np.flatnonzero(np.bincount(cut.reshape(-1))).tolist())
     for label in labels:
-        if present is not None and label.values and not present[list(label.values)].any():
+        if present is not None and label.values and present.isdisjoint(label.values):
             continue
         mask = _matching(label, cut)
         if mask.any():
@@ -127,7 +134,8 @@ def _matching(label: Label, values: NDArray[np.generic]) -> NDArray[np.bool_]:
         return difference.max(axis=2) <= label.within
     if label.values or values.ndim == 2:
         return chosen(label, _gray(values))
-    return chosen(label, values.sum(axis=2, dtype=np.int64), values.shape[2])
+    total = values.sum(axis=2, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
+    return chosen(label, total, values.shape[2])
 
 
 def _gray(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -140,17 +148,22 @@ def _gray(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _by_value(label: Label, values: NDArray[np.generic], top: int, left: int) -> Iterator[Instance]:
-    """Every value one instance, named by it."""
-    whole = values.astype(np.int64)
-    if values.dtype.kind == "f" and not (whole == values).all():
-        raise NotOneLabel("fractions, but each value should be an instance")
-    if int(whole.max()) < _TABLE:
-        names: Sequence[int] = np.flatnonzero(np.bincount(whole.reshape(-1)))[1:].tolist()
-        yield from _numbered(label, whole, names, top, left)
+    """Every value one instance, named by it; 0 is none."""
+    if values.dtype.kind == "f":
+        whole = values.astype(np.int64)
+        if not (whole == values).all():
+            raise NotOneLabel("fractions, but each value should be an instance")
+        values = whole
+    if int(values.max()) < _TABLE:
+        numbers = values.astype(np.int32)
+        names = np.flatnonzero(np.bincount(numbers.reshape(-1)))
+        yield from _numbered(label, numbers, names[names > 0].tolist(), top, left)
         return
-    found, numbers = np.unique(whole, return_inverse=True)
+    found, places = np.unique(values, return_inverse=True)
     named = found.tolist()
-    for part in _numbered(label, numbers.reshape(whole.shape), range(1, len(named)), top, left):
+    numbers = places.reshape(values.shape) + (named[0] != 0)
+    named = [0] * (named[0] != 0) + named
+    for part in _numbered(label, numbers, range(1, len(named)), top, left):
         yield Instance(part.object, str(named[int(part.instance or 0)]), part.mask, part.top, part.left)
 
 

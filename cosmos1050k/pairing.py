@@ -2,14 +2,17 @@ r"""Pairs a release's files by name: what every source's `cases(root)` is made o
 
 A template is a path relative to the source's folder. `{patient}` is a part of a name (no `/`), `{frame:\d+}`
 one of that form; the same field in two templates, or twice in one, has the same text. `**/` at the start is
-any folders or none, `*` any part of a name.
+any folders or none, `*` any part of a name. If each slice is a file, `{slice}` tells a stack's files apart.
 """
 
+import csv
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -29,6 +32,20 @@ class Match:
         return self.fields[field]
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Stacks that belong together: their common fields, and per role the files' names, slice by slice."""
+
+    fields: dict[str, str]
+    files: dict[str, tuple[str, ...]]
+
+    def __getitem__(self, field: str) -> str:
+        return self.fields[field]
+
+
+Found = TypeVar("Found", Match, Stack)
+
+
 def matched(
     root: Path, make: Callable[[Match], Case | Iterable[Case] | None], **templates: str
 ) -> Iterator[Case | BadFile]:
@@ -40,14 +57,39 @@ def matched(
     for match in matches(root, **templates):
         if isinstance(match, BadFile):
             yield match
-            continue
-        first = next(iter(match.files.values()))
-        try:
-            made = make(match)
-            yield from [made] if isinstance(made, Case) else made or ()
-        except ValidationError as error:
-            problem = f"can't be made a case ({error.errors()[0]['msg']})"
-            yield BadFile(first, problem, "rename the file as the release has it")
+        else:
+            yield from _made(make, match, next(iter(match.files.values())))
+
+
+def stacked(
+    root: Path,
+    make: Callable[[Stack], Case | Iterable[Case] | None],
+    *,
+    by_place: bool = False,
+    **templates: str,
+) -> Iterator[Case | BadFile]:
+    """Like `matched`, for slices in a file each: the cases that `make` gives for every set of stacks.
+
+    Args:
+        by_place: where no two roles' `{slice}` are equal, pairs the files by their place, if every role has
+            equally many.
+    """
+    for stack in stacks(root, by_place=by_place, **templates):
+        if isinstance(stack, BadFile):
+            yield stack
+        else:
+            yield from _made(make, stack, next(iter(stack.files.values()))[0])
+
+
+def _made(
+    make: Callable[[Found], Case | Iterable[Case] | None], found: Found, first: str
+) -> Iterator[Case | BadFile]:
+    try:
+        made = make(found)
+        yield from [made] if isinstance(made, Case) else made or ()
+    except ValidationError as error:
+        problem = f"can't be made a case ({error.errors()[0]['msg']})"
+        yield BadFile(first, problem, "rename the file as the release has it")
 
 
 def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
@@ -73,6 +115,116 @@ def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
             continue
         merged = {name: text for match in have.values() for name, text in match.fields.items()}
         yield Match(merged, {role: match.files[""] for role, match in have.items()})
+
+
+def stacks(root: Path, *, by_place: bool = False, **templates: str) -> Iterator[Stack | BadFile]:
+    """Like `stacked`, but the files themselves, in the order of their `{slice}`, numbers in it as numbers."""
+    names = list(release.files(root))
+    common = sorted(set.intersection(*(set(fields(template)) for template in templates.values())) - {"slice"})
+    found: dict[tuple[str, ...], dict[str, dict[str, Match]]] = {}
+    twins: dict[tuple[object, ...], BadFile] = {}  # one line per stack, not one per slice
+    for role, template in templates.items():
+        for match in find(names, template):
+            key = tuple(match[field] for field in common)
+            other = found.setdefault(key, {}).setdefault(role, {}).setdefault(match["slice"], match)
+            if other is not match:
+                problem = f"the same slice as {other.files['']}"
+                twins.setdefault((key, role), BadFile(match.files[""], problem, "remove one of the two"))
+    yield from twins.values()
+    for key, have in found.items():
+        yield _stack(dict(zip(common, key, strict=True)), have, templates, by_place)
+
+
+def _stack(
+    known: dict[str, str], have: dict[str, dict[str, Match]], templates: dict[str, str], by_place: bool
+) -> Stack | BadFile:
+    """The stack of one set of common fields, from the slices of each role."""
+    files = {
+        role: tuple(slices[name].files[""] for name in sorted(slices, key=natural))
+        for role, slices in have.items()
+    }
+    lead, *others = templates
+    for role in templates:
+        if role not in have:
+            return _lone(next(iter(files.values()))[0], _filled(templates[role], known))
+    for role in others:
+        ours, theirs = have[lead], have[role]
+        if by_place and not ours.keys() & theirs.keys():
+            if len(ours) != len(theirs):
+                problem = f"one of {len(theirs)} slices, but {files[lead][0]} is one of {len(ours)}"
+                return BadFile(files[role][0], problem, "fetch the source again")
+            continue
+        if lone := min(ours.keys() ^ theirs.keys(), key=natural, default=None):
+            match, partner = (ours[lone], role) if lone in ours else (theirs[lone], lead)
+            return _lone(match.files[""], _filled(templates[partner], match.fields))
+    return Stack(known, files)
+
+
+def _lone(name: str, partner: str) -> BadFile:
+    return BadFile(name, f"its partner {partner} is missing", "fetch the source again")
+
+
+def natural(text: str) -> list[str | int]:
+    """A key to sort names by with the numbers in them as numbers: `2` comes before `10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
+
+
+def table(
+    root: Path, template: str, *columns: str, delimiter: str = ","
+) -> tuple[str, list[dict[str, str]]] | None:
+    """The name and the rows of the first CSV file that fits a template, blanks round every cell taken off.
+
+    Raises:
+        BadFile: it can't be read, or lacks one of the columns.
+    """
+    listed = text(root, template)
+    if listed is None:
+        return None
+    name, content = listed
+    try:
+        cells = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(io.StringIO(content), delimiter=delimiter)
+            if row
+        ]
+    except csv.Error as error:
+        raise BadFile(name, f"no CSV file ({error})", "fetch it again") from None
+    header, *rows = cells or [[]]
+    for column in columns:
+        if column not in header:
+            raise BadFile(name, f"no column {column}", "fetch it again")
+    for place, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            problem = f"row {place} has {len(row)} cells, the header {len(header)}"
+            raise BadFile(name, problem, "fetch it again")
+    return name, [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def lines(root: Path, template: str) -> frozenset[str]:
+    """The lines of the first text file that fits a template, blanks taken off; none where there is no file.
+
+    Raises:
+        BadFile: it can't be read.
+    """
+    _, content = text(root, template) or ("", "")
+    return frozenset(line.strip() for line in content.splitlines() if line.strip())
+
+
+def text(root: Path, template: str) -> tuple[str, str] | None:
+    """The name and the content of the first text file that fits a template.
+
+    Raises:
+        BadFile: it can't be read.
+    """
+    paths = release.files(root)
+    match = next(find(paths, template), None)
+    if match is None:
+        return None
+    name = match.files[""]
+    try:
+        return name, paths[name].read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(name, f"can't be read ({error})", "fetch it again") from None
 
 
 def find(names: Iterable[str], template: str) -> Iterator[Match]:

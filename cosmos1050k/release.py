@@ -1,24 +1,66 @@
 """A source's raw files as one tree: its folder, and every archive in it as a folder of the archive's name."""
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from cosmos1050k.archives import MAX_DEPTH, Archive, stem
+from cosmos1050k.errors import BadFile
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All files of a release, by their names relative to its folder, and which of them are archives."""
+
+    files: dict[str, Path]
+    archives: list[Archive]
 
 
 def files(root: Path) -> dict[str, Path]:
     """Name relative to `root` → where the file lies, sorted by name.
 
-    A link is followed if what it leads to lies below `root` too; others are left out (`leaves`).
+    A member of an archive that was unpacked (`archives.unpack`) is listed below the archive's name without
+    its ending: `x.nii.gz` in `Task01.tar` is `Task01/x.nii.gz`. A file that lies there itself goes before it,
+    and an archive beside a folder of its name is passed over: somebody unpacked it by hand.
+
+    A link to a file is followed if what it leads to lies below `root` too; others are left out (`leaves`).
     """
-    found = {}
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(folder) / name
-            if not (path.is_symlink() and leaves(root, path)):
-                found[str(path.relative_to(root))] = path
-    return dict(sorted(found.items()))
+    return dict(sorted(contents(root).files.items()))
+
+
+def problems(root: Path) -> list[BadFile]:
+    """What is wrong with the archives below `root`: a line for each that gave nothing, or member left out."""
+    return [problem for archive in contents(root).archives for problem in archive.problems()]
+
+
+def contents(root: Path) -> Contents:
+    """The files of `root`, then those of its archives, then those of archives in these."""
+    found = Contents({}, [])
+    folders = [(root, "", 1)]
+    for top, prefix, depth in folders:  # grows on the way
+        for name, path in sorted(_walk(top)):
+            if found.files.setdefault(prefix + name, path) is not path:
+                continue
+            folder = stem(path.name)
+            if folder is None or not path.is_file() or path.with_name(folder).is_dir():
+                continue
+            archive = Archive(prefix + name, path, depth)
+            found.archives.append(archive)
+            if depth <= MAX_DEPTH and archive.files.is_dir():
+                folders.append((archive.files, prefix + name[: -len(path.name)] + folder + "/", depth + 1))
+    return found
 
 
 def leaves(root: Path, path: Path) -> bool:
     """Whether a link below `root` leads out of it."""
     return not path.resolve().is_relative_to(root.resolve())
+
+
+def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(folder) / name
+            if not (path.is_symlink() and leaves(root, path)):
+                yield str(path.relative_to(root)), path

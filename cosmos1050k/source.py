@@ -41,7 +41,7 @@ class Label(_Record):
     and the right of a paired organ that the owner gives in one value.
 
     `weight` is what a pixel of `above` or `colour` adds to the sum of the keep rule (protocol, section 1,
-    step 3): 255 for a 0/255 mask. A pixel of `value` adds its value.
+    step 3): 255 for a 0/255 mask. A pixel of `value`, or of instances by value, adds its value.
     """
 
     object: str

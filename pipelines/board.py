@@ -38,7 +38,8 @@ def _summary(reader: BoardReader) -> dict[str, Any]:
     dice: dict[str, dict[str, float]] = {}
     for row in reader.headlines():
         dice.setdefault(row["model"], {})[row["strategy"]] = round(100 * row["headline"], 2)
-    return {**{name: board[name] for name in ("images", "pairs", "patients")}, "dice": dice}
+    counts = {name: board[name] for name in ("images", "pairs", "patients")}
+    return {**counts, "phantoms": len(board["phantoms"]), "dice": dice}
 
 
 def _plot(reader: BoardReader) -> str:
@@ -48,7 +49,8 @@ def _plot(reader: BoardReader) -> str:
     writer.writerow(["pair", "model", "strategy", "dice"])
     for row in reader.all_pairs():
         if row["selection"] == "oracle":
-            name = f"{row['pair']} {row['model']} {row['strategy']}"
+            mark = " (phantom)" if row["phantom"] else ""
+            name = f"{row['pair']}{mark} {row['model']} {row['strategy']}"
             writer.writerow([name, row["model"], row["strategy"], round(100 * row["dice"], 2)])
     return text.getvalue()
 

@@ -16,6 +16,8 @@ def describe(manifest: Manifest, out: Path) -> None:
         f"{len(manifest.skipped)} skipped; "
         f"version {manifest.version[:12]}, in {out}"
     )
+    if manifest.phantom:
+        print(f"{manifest.source} is a phantom: its files are synthetic")
 
 
 def main() -> None:

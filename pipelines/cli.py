@@ -38,9 +38,10 @@ def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readab
             print(json.dumps(rows, indent=1))
             return
         for row in rows:
-            built = (
-                f"{row['images']} images, version {row['version'][:12]}" if row["version"] else "not built"
-            )
+            built = "not built"
+            if row["version"]:
+                phantom = ", a phantom: synthetic files" if row["phantom"] else ""
+                built = f"{row['images']} images, version {row['version'][:12]}{phantom}"
             print(f"{row['slug']:<24} {row['name']}")
             print(
                 f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}"
@@ -75,6 +76,7 @@ def _source(slug: str) -> dict[str, Any]:
         "present": present,
         "images": manifest.rows if manifest else 0,
         "version": manifest.version if manifest else "",
+        "phantom": bool(manifest and manifest.phantom),
         "problem": problem,
     }
 
@@ -83,8 +85,27 @@ def _source(slug: str) -> dict[str, Any]:
 def index(slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")]) -> None:
     """Hash a source's raw files into data/raw/SLUG.json, on which its build depends."""
     with stage.reported():
-        found = raw_index.write(slug)
-        print(f"{slug}: {len(found.files)} files, {sum(file.size for file in found.files)} bytes")
+        _index(slug)
+
+
+def _index(slug: str) -> None:
+    found = raw_index.write(slug)
+    phantom = ", a phantom: synthetic files" if found.phantom else ""
+    print(f"{slug}: {len(found.files)} files, {sum(file.size for file in found.files)} bytes{phantom}")
+
+
+@app.command()
+def link(
+    slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")],
+    folder: Annotated[Path, typer.Argument(help="Where its release lies.")],
+) -> None:
+    """Use a release where it lies: make data/raw/SLUG a link to its folder, and index it."""
+    from cosmos1050k.link import link as linked
+
+    with stage.reported():
+        target, before = linked(slug, folder)
+        print(f"{registry.RAW / slug} leads to {target}" + (f"; it led to {before}" if before else ""))
+        _index(slug)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv, parquet
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cosmos1050k.card import SAMPLE_NOTICE, is_sample
+from cosmos1050k.notices import notices
+from leaderboard.statistics import FEWEST_PATIENTS
 from leaderboard.store import views
 from leaderboard.store.read import BoardReader
 from leaderboard.strategies import STRATEGIES
@@ -29,7 +31,8 @@ def show(reader: BoardReader, selection: str = "oracle") -> None:
     pairs = _table(f"DICE in % per pair ({selection})", ["pair", "model", "images"], shown)
     for entry in views.pairs_view(reader, selection):
         cells = (_text(entry.cells[name]) for name in shown)
-        pairs.add_row(entry.pair, entry.model, str(entry.images), *cells)
+        name = f"{entry.pair} (phantom)" if entry.phantom else entry.pair
+        pairs.add_row(name, entry.model, str(entry.images), *cells)
     console.print(models, pairs)
     for name in shown:
         console.print(f"{name}: {STRATEGIES[name].title}", style="dim", highlight=False)
@@ -50,12 +53,11 @@ def _text(cell: views.Cell) -> Text:
     return Text(cell.text, style="dim" if cell.greyed or cell.dice is None else "")
 
 
-def _notes(board: dict[str, object]) -> list[str]:
+def _notes(board: dict[str, Any]) -> list[str]:
     lines = ["dim: the model was not made for this strategy"]
-    if is_sample(list(board["sources"])):  # type: ignore[call-overload]
-        lines.append(SAMPLE_NOTICE.replace("**", "").removeprefix("> "))
-    elif int(str(board["patients"])) < 20:
-        lines.append("fewer than 20 patients: no intervals, and all models share a rank")
+    if board["patients"] < FEWEST_PATIENTS:
+        lines.append(f"fewer than {FEWEST_PATIENTS} patients: no intervals, and all models share a rank")
+    lines += map(str, notices(board["sources"], board["phantoms"]))
     lines.append(f"board {board['build_id']}, dataset {board['dataset_version']}")
     return lines
 

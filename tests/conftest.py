@@ -45,3 +45,20 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = index.scan(sources.get("sample").SOURCE, memory=data / "seen")
     build.build("sample", found, data / "sample", store=units.Units("build", data / "units"))
     return data
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
+    """The same, built from a copy of the raw files that is marked as synthetic: `raw/sample`."""
+    from cosmos1050k import build, index, sources, units
+
+    source, data = sources.get("sample").SOURCE, tmp_path_factory.mktemp("phantom")
+    raw = data / "raw" / "sample"
+    raw.mkdir(parents=True)
+    for download in source.downloads:
+        shutil.copyfile(sources.raw_root(source) / download.file, raw / download.file)
+    (raw / index.PHANTOM).write_text("")
+    found = index.scan(source, raw, memory=data / "seen")
+    store = units.Units("build", sample / "units")  # the cases are the same
+    build.build("sample", found, data / "sample", raw=raw, store=store)
+    return data

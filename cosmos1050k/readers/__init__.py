@@ -27,7 +27,7 @@ CONTAINERS = {
     ".mhd": "itk",
     ".nrrd": "itk",
     ".nhdr": "itk",
-    ".hdr": "itk",
+    ".hdr": "analyze",
     ".dcm": "dicom",
     ".png": "picture",
     ".jpg": "picture",

@@ -25,7 +25,7 @@ from leaderboard.strategies import STRATEGIES
 
 BOARD = Path("leaderboard/leaderboard.duckdb")
 #: Of the step from scores to the board's file; a change of what it holds needs a new number.
-VERSION = 1
+VERSION = 2
 
 
 class BoardOptions(BaseModel):
@@ -61,9 +61,10 @@ def build_board(
     rows, options = rows or BoardRows(), options or BoardOptions()
     manifests = {slug: shards.load_manifest(given.data / slug) for slug in given.sources}
     versions = {slug: manifest.version for slug, manifest in manifests.items()}
+    phantoms = [slug for slug, manifest in manifests.items() if manifest.phantom]
     runs = {model: _run(given, model, versions) for model in given.models}
     dataset = _hash(versions)
-    made_of = [VERSION, dataset, given.sources, given.protocol_version, _keys(given, runs)]
+    made_of = [VERSION, dataset, given.sources, phantoms, given.protocol_version, _keys(given, runs)]
     build_id = _hash([*made_of, rows.model_dump(), options.model_dump()])
     with (
         files.locked(path.parent),
@@ -77,12 +78,13 @@ def build_board(
             raise InputError(f"a built source or a score file is damaged ({reason}); make it again") from None
         for model, run in runs.items():
             _check_complete(connection, model, run)
-        _aggregates(connection, options)
+        _aggregates(connection, options, phantoms)
         _describe(connection, runs)
-        meta = [build_id, dataset, given.protocol_version, list(given.sources), options.bootstrap_draws]
+        sources, draws = list(given.sources), options.bootstrap_draws
+        meta = [build_id, dataset, given.protocol_version, sources, phantoms, draws]
         connection.execute(
             """create table boards as select ? as build_id, ? as dataset_version, ? as protocol_version,
-            ? as sources, ? as bootstrap_draws,
+            ? as sources, ?::varchar[] as phantoms, ? as bootstrap_draws,
             (select count(distinct (source, patient)) from objects) as patients,
             (select count(distinct image_id) from objects) as images,
             (select count(distinct pair) from objects) as pairs""",
@@ -204,10 +206,16 @@ def _check_complete(connection: duckdb.DuckDBPyConnection, model: str, run: RunM
             )
 
 
-def _aggregates(connection: duckdb.DuckDBPyConnection, options: BoardOptions) -> None:
-    """The tables `pair_scores` and `model_scores`, one row per model, strategy and selection (and pair)."""
+def _aggregates(
+    connection: duckdb.DuckDBPyConnection, options: BoardOptions, phantoms: Sequence[str]
+) -> None:
+    """The tables `pair_scores` and `model_scores`, one row per model, strategy and selection (and pair).
+
+    A pair with an object of a phantom is `phantom` itself.
+    """
     patients = connection.sql("select distinct source, patient from objects").to_arrow_table()
-    pairs = [pair for (pair,) in connection.execute("select distinct pair from objects").fetchall()]
+    marked = "select pair, bool_or(list_contains(?::varchar[], source)) from objects group by pair"
+    phantom = dict(connection.execute(marked, [phantoms]).fetchall())
     pair_parts, model_parts = [], []
     for strategy, selection in _boards(connection):
         columns = ", ".join(f"{metric}_{selection} as {metric}" for metric in METRICS)
@@ -220,11 +228,13 @@ def _aggregates(connection: duckdb.DuckDBPyConnection, options: BoardOptions) ->
             scores,
             "dice",
             patients=patients,
-            pairs=pairs,
+            pairs=list(phantom),
             seed=options.seed,
             draws=options.bootstrap_draws,
         )
-        pair_parts.append(_tagged(_with_other_metrics(result.pairs, scores), strategy, selection))
+        marks = pa.array([phantom[pair] for pair in result.pairs["pair"].to_pylist()], pa.bool_())
+        table = _with_other_metrics(result.pairs.append_column("phantom", marks), scores)
+        pair_parts.append(_tagged(table, strategy, selection))
         model_parts.append(_tagged(result.models, strategy, selection))
     if not pair_parts:
         raise InputError("no model has a score on the board; add a strategy that applies to `evaluate`")

@@ -42,6 +42,8 @@ def damaged(board: Path, error: Exception) -> InputError:
 
 def _check_whole(connection: duckdb.DuckDBPyConnection, board: Path) -> None:
     """DuckDB reads as far as it must: a file that is cut off may open as if it were whole."""
+    if ("phantoms",) not in connection.execute("select column_name from (describe boards)").fetchall():
+        raise OSError("it does not say which sources are phantoms, as one of an older release")
     size = "select sum(block_size * total_blocks)::bigint from pragma_database_size()"
     found = connection.execute(size).fetchall(), connection.execute("select build_id from boards").fetchall()
     if not found[1]:

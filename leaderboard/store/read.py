@@ -43,7 +43,7 @@ class BoardReader:
             raise damaged(self._link, error) from None
 
     def board(self) -> dict[str, Any]:
-        """Build id, dataset and protocol version, sources, number of patients, images and pairs."""
+        """Build id, dataset and protocol version, sources, which of them are phantoms, counts."""
         return self._rows("select * from boards")[0]
 
     def models(self) -> list[dict[str, Any]]:

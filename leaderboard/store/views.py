@@ -44,12 +44,16 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """A model on one pair under each strategy; `images` and `patients` are behind every cell but S1's."""
+    """A model on one pair under each strategy; `images` and `patients` are behind every cell but S1's.
+
+    `phantom`: some of the images are synthetic.
+    """
 
     pair: str
     model: str
     images: int
     patients: int
+    phantom: bool
     cells: dict[str, Cell]
 
 
@@ -82,11 +86,12 @@ def pairs_view(reader: BoardReader, selection: str = "oracle") -> list[PairRow]:
     rows = []
     for pair, members in groupby(every, key=lambda row: row["pair"]):  # they come by pair
         scores = {(row["model"], row["strategy"]): row for row in members}
+        phantom = any(row["phantom"] for row in scores.values())
         for model in models:
             own = [scores[key] for key in scores if key[0] == model["name"] and key[1] != "S1"]
             cells = {name: _cell(scores, gaps, model, name, "dice") for name in shown}
             images, patients = (max((row[key] for row in own), default=0) for key in ("images", "patients"))
-            rows.append(PairRow(pair, model["name"], images, patients, cells))
+            rows.append(PairRow(pair, model["name"], images, patients, phantom, cells))
     return rows
 
 

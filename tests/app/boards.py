@@ -20,6 +20,7 @@ from leaderboard.store.build import BoardInput, BoardOptions, build_board
 
 #: A submitter's words that would run as HTML or as a template of Gradio's, if nothing escaped them.
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> ${1+1} {{value}} `"
+HOSTILE_SOURCE = "<img src=x onerror='window.hacked = 1'>"
 HOSTILE_OBJECT = "<script>Gland</script>"
 MODELS = ("box", "grabcut")
 STRATEGIES = ("S2", "S5", "S6")
@@ -34,9 +35,11 @@ class Made:
     build_id: str
 
 
-def make_board(folder: Path, source: str, *, patients: int, slices: int, seed: int) -> Made:
+def make_board(
+    folder: Path, source: str, *, patients: int, slices: int, seed: int, phantom: bool = False
+) -> Made:
     """A board of the models box and grabcut on a hand-made source."""
-    rows, version = _write_source(folder, source, patients, slices, seed)
+    rows, version = _write_source(folder, source, patients, slices, seed, phantom)
     for model in MODELS:
         _write_scores(folder / "scores" / model, model, source, rows, version)
     path = folder / "leaderboard.duckdb"
@@ -65,7 +68,9 @@ def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: s
     (out / MANIFEST).write_text(manifest.model_dump_json())
 
 
-def _write_source(folder: Path, source: str, patients: int, slices: int, seed: int) -> tuple[pa.Table, str]:
+def _write_source(
+    folder: Path, source: str, patients: int, slices: int, seed: int, phantom: bool
+) -> tuple[pa.Table, str]:
     """The source's rows, all of the test split, and its version."""
     random = np.random.default_rng(seed)
     cases, tables = [], []
@@ -78,7 +83,9 @@ def _write_source(folder: Path, source: str, patients: int, slices: int, seed: i
         cases.append(BuiltCase(case, case, "CT", "test", f"{seed}/{case}", slices, path))
     out = folder / "data" / source
     out.mkdir(parents=True)
-    manifest = shard_writer.write_source(out, source, cases, [], row_group_rows=8, shard_bytes=2**20)
+    manifest = shard_writer.write_source(
+        out, source, cases, [], row_group_rows=8, shard_bytes=2**20, phantom=phantom
+    )
     return pa.concat_tables(tables), manifest.version
 
 

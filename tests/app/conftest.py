@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from leaderboard.store.publish import publish
-from tests.app.boards import Made, make_board
+from tests.app.boards import HOSTILE_SOURCE, Made, make_board
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -43,6 +43,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A board of another source with patients enough for intervals."""
     return make_board(tmp_path_factory.mktemp("larger"), "toy", patients=21, slices=1, seed=2)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A board of a source built from synthetic files, whose name would run if nothing escaped it."""
+    folder = tmp_path_factory.mktemp("phantom")
+    return make_board(folder, HOSTILE_SOURCE, patients=2, slices=1, seed=3, phantom=True)
 
 
 @pytest.fixture(scope="session")

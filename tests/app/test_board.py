@@ -1,8 +1,10 @@
 """The leaderboard's tables and texts, without a browser."""
 
+import csv
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cosmos1050k.errors import InputError
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
 from leaderboard.store.views import Cell, ModelRow
-from tests.app.boards import HOSTILE, HOSTILE_OBJECT, STRATEGIES, Made
+from tests.app.boards import HOSTILE, HOSTILE_OBJECT, HOSTILE_SOURCE, STRATEGIES, Made
 from tests.app.conftest import ROOT
 
 
@@ -67,7 +69,31 @@ def test_interval_is_shown_and_explained(larger: Made, tmp_path: Path) -> None:
     snapshot = board.read(BoardReader(tmp_path))
     assert "</small>" in board.ranked(snapshot).html().split("<tbody>")[1]
     assert "from a bootstrap over patients with 200 draws" in board.ranked_notes(snapshot)[0]
-    assert "This is the sample" not in board.summary(snapshot)
+    assert board.noticed(snapshot) == ""
+
+
+def test_a_phantom_is_named_and_its_pairs_are_marked(
+    phantom: Made, sample_state: Path, tmp_path: Path
+) -> None:
+    publish(phantom.path, tmp_path)
+    snapshot = board.read(BoardReader(tmp_path))
+    text = board.noticed(snapshot)
+    assert text.startswith('<p class="board-notice" role="note"><strong>Synthetic images: ')
+    assert f"<strong>Synthetic images: {escape(HOSTILE_SOURCE)} is a phantom</strong>" in text
+    assert text.count("<p ") == 1
+    rows = list(csv.DictReader(board.per_pair(snapshot).csv().splitlines()))
+    assert {row["Phantom"] for row in rows} == {"yes"}
+    assert board.per_pair(snapshot).file.startswith("phantom-pairs-")
+    assert board.ranked(snapshot).file.startswith("phantom-models-")
+    assert any(line.startswith("Phantom: ") for line in board.pair_notes(snapshot))
+    mixed = replace(snapshot, pairs=[replace(row, phantom=row.model == "box") for row in snapshot.pairs])
+    rows = list(csv.DictReader(board.per_pair(mixed).csv().splitlines()))
+    assert {(row["Model"], row["Phantom"]) for row in rows} == {("box", "yes"), ("grabcut", "no")}
+
+    real = board.read(BoardReader(sample_state))
+    assert "Phantom" not in board.per_pair(real).csv()
+    assert "phantom" not in board.per_pair(real).file + board.ranked(real).file
+    assert not any("hantom" in line for line in board.pair_notes(real))
 
 
 def test_a_model_without_rank_is_explained(snapshot: board.Snapshot) -> None:

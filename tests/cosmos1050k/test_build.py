@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -107,6 +108,22 @@ def test_the_manifest_counts_what_is_there(sample: Path) -> None:
     assert (manifest.patients, manifest.skipped) == (1, ())
 
 
+def test_a_release_with_the_marker_is_a_phantom(sample: Path, phantom: Path) -> None:
+    real, marked = load_manifest(sample / "sample"), load_manifest(phantom / "sample")
+    assert (real.phantom, marked.phantom) == (False, True)
+    assert marked == real.model_copy(update={"phantom": True})
+
+
+@pytest.mark.parametrize("name", ["PHANTOM", "a/b/PHANTOM", "phantom", "PHANTOM.txt"])
+def test_the_marker_may_lie_anywhere_and_has_one_name(tmp_path: Path, name: str) -> None:
+    raw = raw_copy(tmp_path)
+    (raw / name).parent.mkdir(parents=True, exist_ok=True)
+    (raw / name).write_text("")
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    assert found.phantom == name.endswith("PHANTOM")
+    assert name in found.sums
+
+
 def test_same_bytes_for_any_number_of_workers(tmp_path: Path, sample: Path) -> None:
     raw = raw_copy(tmp_path)
     one = content(rebuilt(raw, tmp_path, workers=1, store="a"))
@@ -184,5 +201,11 @@ def test_the_index_hashes_again_only_what_changed(tmp_path: Path) -> None:
     victim = sorted(raw.iterdir())[0]
     victim.write_bytes(victim.read_bytes())  # a new time
     assert index.scan(source, raw, memory=seen).sums[victim.name] == first.sums[victim.name]
+    victim.unlink()
+    victim.symlink_to("nothing.nii.gz")
+    with pytest.raises(InputError, match=f"{victim.name}: can't be read .*; mend its permissions or remove"):
+        index.scan(source, raw, memory=seen)
+    victim.unlink()
+    shutil.copyfile(sources.raw_root(source) / victim.name, victim)
     seen.write_text("{ damaged")
     assert index.scan(source, raw, memory=seen) == first

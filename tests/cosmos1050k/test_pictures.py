@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from cosmos1050k.pictures import decode, encode, normalised
+from tests.cosmos1050k import literal, packs
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", ">i2", ">u4"]
 FLOATS = ["float16", "float32", "float64", ">f4"]
@@ -23,15 +24,52 @@ SHAPES = st.one_of(
 )
 
 
-def literal(values: np.ndarray) -> np.ndarray:
-    """255·(I − I_min)/(I_max − I_min), all channels together, in float64, truncated; a constant is zeros."""
-    flat = [float(value) for value in values.reshape(-1)]
-    finite = [value for value in flat if math.isfinite(value)]
-    low = min(finite, default=0.0)
-    flat = [value if math.isfinite(value) else low for value in flat]
-    high = max(flat)
-    levels = [0 if high == low else int(255.0 * (value - low) / (high - low)) for value in flat]
-    return np.array(levels, np.uint8).reshape(values.shape)
+@st.composite
+def slices(draw: st.DrawFn) -> list[np.ndarray]:
+    """A pack of slices of one dtype, gray or in colours, of values that hypothesis chose or of any bits."""
+    dtype = np.dtype(draw(st.sampled_from([*INTEGERS, *FLOATS, "bool", "int64", "uint64", ">i8"])))
+    shape = draw(SHAPES)
+    bits = draw(st.sampled_from([1, 2, 4]))
+    special = dtype.kind == "f" and draw(st.booleans())
+    elements = _floats(dtype, special) if dtype.kind == "f" else None
+    table = draw(arrays.arrays(dtype, 1 << bits, elements=elements, fill=st.nothing()))
+    if dtype.kind in "iu" and draw(st.booleans()):  # any value of 8 or 16 bits, or a high byte of more
+        levels = draw(packs.codes((packs.PACK, *shape), 8))
+        pack = levels.astype(dtype) * table[:1]
+    else:
+        pack = table[draw(packs.codes((packs.PACK, *shape), bits))]
+    return list(pack.astype(dtype, order=draw(st.sampled_from("CF"))))
+
+
+def _floats(dtype: np.dtype, special: bool) -> st.SearchStrategy[float]:
+    """Magnitudes whose differences a float64 still holds; NaN and infinities if asked for."""
+    most = min(1e300, float(np.finfo(dtype).max))
+    finite = st.floats(-most, most, width=8 * dtype.itemsize)  # type: ignore[arg-type]
+    return st.one_of(finite, st.sampled_from([math.nan, math.inf, -math.inf])) if special else finite
+
+
+def test_ten_thousand_slices() -> None:
+    def check(values: np.ndarray) -> None:
+        found = normalised(values)
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, literal.normalised(values))
+
+    packs.on_ten_thousand(slices(), check)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "int64", "uint64"])
+def test_every_range_of_levels(dtype: str) -> None:
+    """Larger pictures of every span up to some thousands, at either end of the dtype and around zero."""
+    random = np.random.default_rng(1050)
+    info = np.iinfo(dtype)
+    for span in [*range(40), 127, 254, 255, 256, 257, 511, 512, 1000, 4095, 4096, 5000, 65534, 65535, 65536, 70000]:
+        for low in (info.min, max(info.min, -span // 2), info.max - span):
+            if not info.min <= low <= low + span <= info.max:
+                continue
+            offsets = random.integers(0, span, (40, 40), endpoint=True).astype(object)
+            offsets[0, 0], offsets[-1, -1] = 0, span
+            values = (offsets + low).astype(dtype)
+            assert np.array_equal(normalised(values), literal.normalised(values)), (span, low)
 
 
 @given(st.data())
@@ -46,22 +84,6 @@ def test_integers_are_exact(data: st.DataObject) -> None:
     assert found.dtype == np.uint8
     assert found.shape == values.shape
     assert found.reshape(-1).tolist() == levels
-
-
-@given(st.data())
-def test_floats_agree_with_the_protocols_words(data: st.DataObject) -> None:
-    """NaN and infinities included; magnitudes whose differences a float64 still holds."""
-    dtype = np.dtype(data.draw(st.sampled_from(FLOATS)))
-    bits = 8 * dtype.itemsize
-    elements = st.floats(-1e300, 1e300) if bits == 64 else st.floats(width=bits)  # type: ignore[arg-type]
-    special = st.sampled_from([math.nan, math.inf, -math.inf])
-    values = data.draw(arrays.arrays(dtype, SHAPES, elements=st.one_of(elements, special), fill=st.nothing()))
-    assert np.array_equal(normalised(values), literal(values))
-
-
-@given(arrays.arrays(st.sampled_from([np.int64, np.uint64]), SHAPES))
-def test_64_bit_integers_agree_with_the_protocols_words(values: np.ndarray) -> None:
-    assert np.array_equal(normalised(values), literal(values))
 
 
 def test_worked_cases() -> None:

@@ -1,7 +1,6 @@
-"""Box and points against a slow transcription of the protocol's section 2 and cases worked by hand."""
+"""Box and points against the words of the protocol's section 2 and cases worked by hand."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,43 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cosmos1050k.prompts import PADDING, ObjectPrompts, prompts_of
-
-N = 5
-
-
-def transcribed(mask: np.ndarray) -> ObjectPrompts:
-    """The protocol's words in their order, with Python's lists and fractions alone."""
-    height, width = mask.shape
-    inside = mask.tolist()
-    fg = [(x, y) for y in range(height) for x in range(width) if inside[y][x]]  # pixels in row-major order
-    m00 = len(fg)
-    m10, m01 = sum(x for x, _ in fg), sum(y for _, y in fg)
-    centre = int(Fraction(m10, m00)), int(Fraction(m01, m00))
-
-    step = max(len(fg) // N, 1)
-    candidates = fg[::step][:N]
-    positive = [centre, *candidates[1:N]] if inside[centre[1]][centre[0]] else candidates
-
-    x_min, x_max = min(x for x, _ in fg), max(x for x, _ in fg)
-    y_min, y_max = min(y for _, y in fg), max(y for _, y in fg)
-    w, h = Fraction(x_max - x_min), Fraction(y_max - y_min)
-    from_x, to_x = max(x_min - w / 2, Fraction(0)), min(x_max + w / 2, Fraction(width))
-    from_y, to_y = max(y_min - h / 2, Fraction(0)), min(y_max + h / 2, Fraction(height))
-    start_x, size_x = int(from_x), int(to_x - from_x)
-    start_y, size_y = int(from_y), int(to_y - from_y)
-    bg = [
-        (x, y)
-        for y in range(start_y, start_y + size_y)
-        for x in range(start_x, start_x + size_x)
-        if not inside[y][x]
-    ]
-    negative = bg[:: max(len(bg) // N, 1)][:N] if bg else [(-1, -1)] * N
-
-    for points in (positive, negative):
-        while len(points) < N:
-            points.append(points[-1])
-    lists = [[list(point) for point in points] for points in (positive, negative)]
-    return ObjectPrompts(m00, [x_min, y_min, x_max, y_max], *lists)
+from tests.cosmos1050k import literal, packs
+from tests.cosmos1050k.literal import N
 
 
 def _kinds(random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -81,18 +45,37 @@ def _kinds(random: np.random.Generator) -> Iterator[np.ndarray]:
         yield corners
 
 
-def test_ten_thousand_masks() -> None:
+def test_ten_thousand_masks_of_many_kinds() -> None:
     masks = _kinds(np.random.default_rng(1050))
-    for number in range(10_000):
+    for number in range(packs.TEN_THOUSAND):
         mask = next(masks)
-        assert prompts_of(mask) == transcribed(mask), f"mask {number}:\n{mask.astype(int)}"
+        assert prompts_of(mask) == literal.prompts(mask), f"mask {number}:\n{mask.astype(int)}"
+
+
+def test_cut_out_or_whole_it_is_the_same() -> None:
+    """A mask cut out tightly or with any margin, of any memory order, has the whole picture's prompts."""
+
+    def check(mask: np.ndarray) -> None:
+        if not mask.any():
+            return
+        expected = literal.prompts(mask)
+        assert prompts_of(mask) == expected
+        x0, y0, x1, y1 = expected.box
+        assert prompts_of(mask[y0 : y1 + 1, x0 : x1 + 1], y0, x0, mask.shape) == expected
+        margins = np.random.default_rng(mask.reshape(-1).view(np.uint8))
+        top, left = margins.integers(0, [y0 + 1, x0 + 1])
+        bottom, right = margins.integers([y1 + 1, x1 + 1], np.add(mask.shape, 1))
+        loose = np.asfortranarray(mask)[top:bottom, left:right]
+        assert prompts_of(loose, int(top), int(left), mask.shape) == expected
+
+    packs.on_ten_thousand(packs.masks(), check)
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_any_mask(mask: np.ndarray) -> None:
     if mask.any():
         found = prompts_of(mask)
-        assert found == transcribed(mask)
+        assert found == literal.prompts(mask)
         assert found == prompts_of(np.asfortranarray(mask))
         # What the words are for: positive points on the object, negative ones off it.
         assert all(mask[y, x] for x, y in found.positive)

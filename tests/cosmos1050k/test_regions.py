@@ -1,4 +1,4 @@
-"""The label map holds every combination of objects once, and gives every mask back."""
+"""The label map holds every combination of objects once, as the protocol says, and gives every mask back."""
 
 import itertools
 
@@ -8,11 +8,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cosmos1050k.regions import MAX_REGIONS, TooManyRegions, label_map, mask_of
+from cosmos1050k import regions as module
+from cosmos1050k.instances import Instance
+from cosmos1050k.regions import MAX_REGIONS, TooManyRegions, label_map, mask_of, regions_of
+from tests.cosmos1050k import literal, packs
 
 STACKS = arrays.arrays(
     bool, st.tuples(st.integers(1, 20), st.integers(1, 7), st.integers(1, 9)), elements=st.booleans()
 )
+
+
+def instance(mask: np.ndarray) -> Instance:
+    """The mask as the instances of a slice hold it: cut out tightly."""
+    top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]]
+    left, right = np.flatnonzero(mask.any(axis=0))[[0, -1]]
+    return Instance("Liver", None, mask[top : bottom + 1, left : right + 1], int(top), int(left))
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> list[np.ndarray]:
+    """A pack of stacks n×H×W: masks that overlap freely, seldom, or never."""
+    count, height, width = draw(st.integers(1, 20)), draw(st.integers(1, 7)), draw(st.integers(1, 8))
+    if draw(st.booleans()):  # no pixel has two masks
+        numbers = draw(packs.codes((packs.PACK, 1, height, width), 4))
+        return list(numbers == np.arange(1, count + 1)[:, None, None])
+    stack = draw(packs.codes((packs.PACK, min(count, 12), height, width), 1)).astype(bool)
+    if draw(st.booleans()):
+        stack[:, :, :, :-1] &= ~stack[:, :, :, 1:]
+        stack[:, 1:] &= ~stack[:, :-1]
+    return list(stack)
+
+
+@pytest.mark.parametrize("most", [255, 9])
+def test_ten_thousand_stacks(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overlaps, numbering, order, limit; with a low limit that many reach."""
+    monkeypatch.setattr(module, "MAX_REGIONS", most)
+    refused = 0
+
+    def check(stack: np.ndarray) -> None:
+        nonlocal refused
+        masks = [mask for mask in stack if mask.any()]
+        if not masks:
+            return
+        height, width = masks[0].shape
+        expected = literal.regions([packs.pixels(mask) for mask in masks], width, height, most)
+        refused += expected is None
+        cut = [instance(mask) for mask in masks]
+        for way in (lambda: label_map(masks), lambda: regions_of(cut, (height, width))):
+            if expected is None:
+                with pytest.raises(TooManyRegions):
+                    way()
+                continue
+            regions, values = way()
+            assert regions.dtype == np.uint8
+            assert (regions.tolist(), values) == expected
+
+    packs.on_ten_thousand(stacks(), check)
+    assert (refused > 1000) == (most == 9)
 
 
 def check(masks: list[np.ndarray]) -> None:

@@ -59,8 +59,8 @@ class Scored:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return replace(self, folder=folder, sources=list(self.sources), models=list(self.models))
 
-    def build(self, source: str, cases: Sequence[dataset.SmallCase]) -> None:
-        dataset.build(self.data, source, cases, shard_bytes=dataset.ONE_CASE)
+    def build(self, source: str, cases: Sequence[dataset.SmallCase], *, phantom: bool = False) -> None:
+        dataset.build(self.data, source, cases, shard_bytes=dataset.ONE_CASE, phantom=phantom)
         if source not in self.sources:
             self.sources.append(source)
 

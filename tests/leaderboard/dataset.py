@@ -62,7 +62,14 @@ def rows(source: str, *cases: SmallCase) -> pa.Table:
     return pa.Table.from_pylist([row for case in cases for row in _rows(source, case)[0]], schema=SCHEMA)
 
 
-def build(data: Path, source: str, cases: Sequence[SmallCase], *, shard_bytes: int = 2**30) -> Manifest:
+def build(
+    data: Path,
+    source: str,
+    cases: Sequence[SmallCase],
+    *,
+    shard_bytes: int = 2**30,
+    phantom: bool = False,
+) -> Manifest:
     """Writes the built source `source` into its folder below `data`, in place of what is there."""
     scratch = data / f".{source}.cases"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -77,7 +84,9 @@ def build(data: Path, source: str, cases: Sequence[SmallCase], *, shard_bytes: i
             )
         )
     with units.replacing(data / source) as folder:
-        return shard_writer.write_source(folder, source, built, [], row_group_rows=2, shard_bytes=shard_bytes)
+        return shard_writer.write_source(
+            folder, source, built, [], row_group_rows=2, shard_bytes=shard_bytes, phantom=phantom
+        )
 
 
 def _rows(source: str, case: SmallCase) -> tuple[list[dict[str, Any]], str]:

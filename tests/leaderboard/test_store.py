@@ -171,6 +171,24 @@ def test_a_models_numbers_do_not_hang_on_the_others(scored: Scored, board: Path,
         assert query(other.path, text) == query(board, text)
 
 
+def test_a_phantom_makes_another_board_of_the_same_numbers(
+    scored: Scored, board: Path, tmp_path: Path
+) -> None:
+    other = scored.copy(tmp_path)
+    path = other.data / "second" / MANIFEST
+    path.write_text(path.read_text().replace('"phantom": false', '"phantom": true'))
+    other.board()
+    what = "select phantoms, build_id, dataset_version from boards"
+    ((none, real_id, real_dataset),) = query(board, what)
+    ((named, marked_id, marked_dataset),) = query(other.path, what)
+    assert (none, named, real_dataset) == ([], ["second"], marked_dataset)
+    assert real_id != marked_id
+    numbers = "select * exclude (phantom) from pair_scores"
+    assert query(other.path, numbers) == query(board, numbers)
+    assert query(board, "select distinct phantom from pair_scores") == [(False,)]
+    assert query(other.path, "select distinct phantom from pair_scores") == [(True,)]  # it has every pair
+
+
 def drop_a_score(scored: Scored) -> None:
     """One that is on the board."""
     ((image_id, place),) = query(

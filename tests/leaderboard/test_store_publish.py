@@ -201,7 +201,13 @@ def another_database(path: Path, board: Path) -> None:
         connection.execute("create table boards (build_id text)")
 
 
-DAMAGES = [not_a_database, half_written, cut_off, empty]
+def of_an_older_release(path: Path, board: Path) -> None:
+    path.write_bytes(board.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("alter table boards drop column phantoms")
+
+
+DAMAGES = [not_a_database, half_written, cut_off, empty, of_an_older_release]
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, another_database])

@@ -133,6 +133,20 @@ def test_pairs_come_in_order_with_their_models(reader: BoardReader) -> None:
         assert row.images >= row.patients > 0
 
 
+def test_a_pair_of_a_phantom_is_marked(tmp_path: Path) -> None:
+    made = Scored(tmp_path)
+    made.build("first", [case for case in dataset.cases(3) if case.modality == "CT"])
+    made.build("drawn", [case for case in dataset.cases(3) if case.modality == "Colonoscopy"], phantom=True)
+    made.score(boards.MODELS[1])
+    made.board()
+    publish(made.path, tmp_path)
+    reader = BoardReader(tmp_path)
+    assert reader.board()["phantoms"] == ["drawn"]
+    expected = {"Kidney-CT": False, "Lesion-CT": False, "Lesion-Colonoscopy": True, "Liver-CT": False}
+    assert {row.pair: row.phantom for row in pairs_view(reader)} == expected
+    assert {row["pair"]: row["phantom"] for row in reader.all_pairs()} == expected
+
+
 def test_footnotes_name_the_strategies_of_a_reason(reader: BoardReader) -> None:
     assert footnotes(reader) == [
         "n/a: S2 does not apply to better, which takes no points",

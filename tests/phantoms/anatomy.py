@@ -4,15 +4,24 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 Mask = NDArray[np.bool_]
 
 
-def smooth(shape: Sequence[int], seed: int, sigma: float) -> NDArray[np.float32]:
-    """Noise of structures about `sigma` pixels wide, mean 0, standard deviation 1."""
-    noise = np.random.default_rng(seed).standard_normal(tuple(shape)).astype(np.float32)
-    field = ndimage.gaussian_filter(noise, sigma, mode="wrap")
+def smooth(shape: Sequence[int], seed: int, sigma: float | Sequence[float]) -> NDArray[np.float32]:
+    """Noise of structures about `sigma` pixels wide, mean 0, standard deviation 1; it goes on at the edges.
+
+    Args:
+        sigma: one for all axes, or one per axis.
+    """
+    spectrum = fft.rfftn(np.random.default_rng(seed).standard_normal(tuple(shape)).astype(np.float32))
+    widths = [sigma] * len(shape) if isinstance(sigma, int | float) else sigma
+    for axis, (size, width) in enumerate(zip(shape, widths, strict=True)):
+        frequency = fft.rfftfreq(size) if axis == len(shape) - 1 else fft.fftfreq(size)
+        falloff = np.exp(-2 * np.square(np.pi * width * frequency)).astype(np.float32)
+        spectrum *= falloff.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+    field = fft.irfftn(spectrum, tuple(shape))
     return (field - field.mean()) / (field.std() + 1e-9)
 
 
@@ -30,7 +39,7 @@ def blob(
         for size, middle, radius in zip(shape, centre, radii, strict=True)
     ]
     distance = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij", sparse=True)))
-    sigma = max(2.0, 0.25 * min(size * radius for size, radius in zip(shape, radii, strict=True)))
+    sigma = [max(1.5, 0.3 * size * min(radius, 0.5)) for size, radius in zip(shape, radii, strict=True)]
     return distance + wobble * np.clip(smooth(shape, seed, sigma), -2, 2) < 1.0
 
 
@@ -48,3 +57,48 @@ def painted(
     picture = ndimage.gaussian_filter(picture, 0.6)
     picture += 0.5 * grain * smooth(shape, seed + 1, 3.0) + grain * smooth(shape, seed + 2, 0.5)
     return np.clip(picture, 0.0, 1.0)
+
+
+def spot(shape: Sequence[int], centre: Sequence[float], pixels: int, squeeze: float = 0.7) -> Mask:
+    """A small oval of exactly so many pixels, H×W; `centre` in fractions, `squeeze` height over width."""
+    rows, columns = (
+        (np.arange(size) + 0.5 - middle * size) / stretch
+        for size, middle, stretch in zip(shape, centre, (squeeze, 1.0), strict=True)
+    )
+    distance = np.square(rows)[:, None] + np.square(columns)[None]
+    found = np.zeros(distance.size, bool)
+    found[np.argsort(distance, axis=None, kind="stable")[:pixels]] = True
+    return found.reshape(distance.shape)
+
+
+def tube(
+    shape: Sequence[int], path: Sequence[Sequence[float]], radius: float, seed: int = 0, wobble: float = 0.1
+) -> Mask:
+    """A vessel through a stack: in every slice a disc, its centre moving along a polyline.
+
+    Args:
+        shape: slices × rows × columns.
+        path: (slice, row, column) in fractions of the shape, by ascending slice; outside it there is nothing.
+        radius: in fractions of the rows.
+    """
+    places = (np.arange(shape[0]) + 0.5) / shape[0]
+    knots = np.asarray(path, float)
+    rows, columns = (np.interp(places, knots[:, 0], knots[:, axis]) for axis in (1, 2))
+    rows, columns = rows[:, None, None] * shape[1], columns[:, None, None] * shape[2]
+    y, x = np.arange(shape[1])[None, :, None] + 0.5, np.arange(shape[2])[None, None, :] + 0.5
+    distance = np.hypot(y - rows, x - columns) / (radius * shape[1])
+    inside = (places >= knots[0, 0]) & (places <= knots[-1, 0])
+    uneven = wobble * np.clip(smooth(shape, seed, 2.5), -2, 2) if wobble else 0.0
+    return (distance + uneven < 1.0) & inside[:, None, None]
+
+
+def dome(mask: Mask) -> NDArray[np.float32]:
+    """How far a pixel lies inside a shape: 0 outside and at its border, 1 at its deepest place."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[tuple(slice(1, -1) for _ in mask.shape)]
+    return (depth / max(depth.max(), 1.0)).astype(np.float32)
+
+
+def tinted(values: NDArray[np.floating], dark: Sequence[int], bright: Sequence[int]) -> NDArray[np.uint8]:
+    """Intensities 0…1 as RGB between two colours, H×W×3."""
+    low, high = np.asarray(dark, np.float32), np.asarray(bright, np.float32)
+    return np.clip(low + (high - low) * values[..., None], 0, 255).round().astype(np.uint8)

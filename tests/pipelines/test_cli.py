@@ -27,10 +27,19 @@ VERBS = [command.callback.__name__ for command in app.registered_commands if com
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
     """A project folder with its parameters, the built sample, and a published board of the model `box`."""
-    target = tmp_path_factory.mktemp("cli")
-    (target / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return project(tmp_path_factory.mktemp("cli"), sample)
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
+    """The same, of a phantom."""
+    return project(tmp_path_factory.mktemp("synthetic"), phantom)
+
+
+def project(target: Path, data: Path) -> Path:
+    (target / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("  - grabcut\n", ""))
     (target / "cosmos1050k/data").mkdir(parents=True)
-    (target / "cosmos1050k/data/sample").symlink_to(sample / "sample")
+    (target / "cosmos1050k/data/sample").symlink_to(data / "sample")
     before = Path.cwd()
     os.chdir(target)
     try:
@@ -52,7 +61,7 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 
 
 def test_the_verbs_are_those_the_readme_names() -> None:
-    assert set(VERBS) == {"sources", "index", "build", "evaluate", "board", "serve"}
+    assert set(VERBS) == {"sources", "index", "link", "build", "evaluate", "board", "serve"}
     readme = (ROOT / "README.md").read_text()
     assert all(f"cosmos {verb}" in readme for verb in VERBS)
 
@@ -116,6 +125,36 @@ def test_board_shown_and_exported_alike(folder: Path) -> None:
         assert row["dice"] == pytest.approx(other["dice"], rel=1e-12)
         assert f"{100 * row['dice']:.2f}".encode() in shown
     assert b"This is the sample, not COSMOS 1050K" in shown
+    assert b"hantom" not in shown
+    assert {row["phantom"] for row in as_json} == {False}
+
+
+def test_a_phantom_is_named_wherever_it_goes(synthetic: Path, phantom: Path, tmp_path: Path) -> None:
+    raw, out = str(phantom / "raw/sample"), str(tmp_path / "sample")
+    assert (
+        b"\nsample is a phantom: its files are synthetic\n"
+        in cosmos(synthetic, "build", "sample", "--raw", raw, "--out", out)[1]
+    )
+    assert b"123 images, version 22d00b8f5041, a phantom: synthetic files" in cosmos(synthetic, "sources")[1]
+    listed = {row["slug"]: row["phantom"] for row in json.loads(cosmos(synthetic, "sources", "--json")[1])}
+    assert [slug for slug in listed if listed[slug]] == ["sample"]
+    shown = cosmos(synthetic, "board")[1]
+    assert b"Synthetic images: sample is a phantom." in shown
+    assert shown.count(b"(phantom)") == 3  # pairs
+    exported = json.loads(cosmos(synthetic, "board", "--export", "json")[1])
+    assert exported["board"]["phantoms"] == ["sample"]
+    assert {row["phantom"] for row in exported["scores"]} == {True}
+
+
+def test_the_board_s_stage_counts_and_marks_phantoms(synthetic: Path, folder: Path) -> None:
+    for project, count, mark in ((folder, 0, ""), (synthetic, 1, " (phantom)")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.board"], cwd=project, check=False, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads((project / "leaderboard/summary.json").read_text())["phantoms"] == count
+        plot = (project / "leaderboard/plots/dice.csv").read_text()
+        assert f"\nBrain-T1W MRI{mark} box S5,box,S5," in plot
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""CAMUS: echocardiography, two views of the heart at end of diastole and of systole, a frame each."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from cosmos1050k import release
+from cosmos1050k.errors import BadFile
+from cosmos1050k.pairing import Match, find, lines, matched
+from cosmos1050k.source import Case, Download, Label, Mask, Source
+
+SOURCE = Source(
+    slug="camus",
+    name="CAMUS (Cardiac Acquisitions for Multi-structure Ultrasound Segmentation)",
+    homepage="https://www.creatis.insa-lyon.fr/Challenge/camus/databases.html",
+    licence="CC BY-NC-SA 4.0, unconfirmed",
+    redistributable=False,
+    access="direct",
+    downloads=(Download(file="CAMUS.zip"),),
+    citation="Leclerc et al., Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D "
+    "Echocardiography, IEEE Transactions on Medical Imaging 2019",
+    modalities=("US",),
+    objects=("Left Ventricle", "Left Ventricular Myocardium", "Left Atrium"),
+    note="The sequences are not used. The patients of database_split/subgroup_testing.txt are test cases; "
+    "without that file, as in the older release, patients are split like any other's.",
+)
+
+LABELS = (
+    Label(object="Left Ventricle", value=1),
+    Label(object="Left Ventricular Myocardium", value=2),
+    Label(object="Left Atrium", value=3),
+)
+#: The older release numbers its unlabelled patients from 1 again, in `testing/`.
+RELEASES = ("**/{patient}/{frame}.nii.gz", "**/training/{patient}/{frame}.mhd")
+FRAME = r"{patient}_{view:2CH|4CH}_{phase:ED|ES}"
+
+
+def cases(root: Path) -> Iterator[Case | BadFile]:
+    tests = lines(root, "**/database_split/subgroup_testing.txt")
+    for template in RELEASES:
+        image, mask = (template.replace("{frame}", frame) for frame in (FRAME, FRAME + "_gt"))
+        if any(find(release.files(root), image)):
+            yield from matched(root, partial(_case, tests), image=image, mask=mask)
+            return
+
+
+def _case(tests: frozenset[str], match: Match) -> Case:
+    return Case(
+        case=f"{match['patient']}_{match['view']}_{match['phase']}",
+        patient=match["patient"],
+        modality="US",
+        image=match.files["image"],
+        masks=(Mask(file=match.files["mask"], labels=LABELS),),
+        view="picture",
+        official_test=match["patient"] in tests,
+    )

@@ -1,0 +1,85 @@
+"""SIIM-ACR Pneumothorax: chest radiographs in DICOM with run lengths in a CSV, or the PNG copy of both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cosmos1050k.errors import BadFile
+from cosmos1050k.pairing import Match, matched, matches, table
+from cosmos1050k.source import Case, Download, Label, Mask, Source
+
+SOURCE = Source(
+    slug="siim_acr_pneumothorax",
+    name="SIIM-ACR Pneumothorax Segmentation",
+    homepage="https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation",
+    licence="Kaggle competition rules, for non-commercial research",
+    redistributable=False,
+    access="kaggle",
+    downloads=(
+        Download(file="stage_2_train.csv"),
+        Download(
+            file="pneumothorax-chest-xray-images-and-masks.zip",
+            sha256="1ade68d31adb996c531bb686fb9d02fe11876ddf6f25594ab725e18c69d81538",
+        ),
+    ),
+    citation="Zawacki et al., SIIM-ACR Pneumothorax Segmentation, Kaggle 2019",
+    modalities=("X-ray",),
+    objects=("Pneumothorax",),
+    note="Reads the owner's DICOM folders with the CSV of stage 2 (or of stage 1), or else the PNG copy. "
+    "Images without a pneumothorax are passed over. The test images of stage 1, labelled later, are test "
+    "cases.",
+)
+
+DICOM = "**/dicom-images-{set:train|test}/{study}/{series}/{image}.dcm"
+#: Stage 2's table covers both folders, stage 1's the first alone.
+TABLES = ("**/stage_2_train.csv", "**/train-rle.csv")
+#: In the copy a file's name says whether there is a pneumothorax: 1.
+PNG = "**/png_{}/{{number}}_{{set:train|test}}_1_.png"
+
+
+def cases(root: Path) -> Iterator[Case | BadFile]:
+    images = list(matches(root, image=DICOM))
+    if not images:
+        yield from matched(root, _copy, image=PNG.format("images"), mask=PNG.format("masks"))
+        return
+    tables = (table(root, template, "ImageId", "EncodedPixels") for template in TABLES)
+    runs = next(filter(None, tables), None)
+    if runs is None:
+        first = next(match.files["image"] for match in images if isinstance(match, Match))
+        yield BadFile(first, "its table stage_2_train.csv or train-rle.csv is missing", "fetch it too")
+        return
+    name, rows = runs
+    labelled = {row["ImageId"] for row in rows if row["EncodedPixels"] != "-1"}
+    for match in images:
+        if isinstance(match, BadFile):
+            yield match
+        elif match["image"] in labelled:
+            yield _case(match, name)
+    for image in sorted(labelled - {match["image"] for match in images if isinstance(match, Match)}):
+        yield BadFile(name, f"its image {image} is missing", "fetch the source again")
+
+
+def _case(match: Match, table_name: str) -> Case:
+    mask = Mask(file=table_name, row=match["image"], labels=(Label(object="Pneumothorax", value=1),))
+    return Case(
+        case=match["image"],
+        patient=match["study"],
+        modality="X-ray",
+        image=match.files["image"],
+        masks=(mask,),
+        view="picture",
+        official_test=match["set"] == "test",
+    )
+
+
+def _copy(match: Match) -> Case:
+    name = f"{match['set']}_{match['number']}"
+    label = Label(object="Pneumothorax", above=127, weight=255)
+    return Case(
+        case=name,
+        patient=name,
+        modality="X-ray",
+        image=match.files["image"],
+        masks=(Mask(file=match.files["mask"], labels=(label,)),),
+        view="picture",
+        official_test=match["set"] == "test",
+    )

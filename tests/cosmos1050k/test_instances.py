@@ -1,0 +1,149 @@
+"""Which pixels are which instance, and what a slice weighs, against the words of the protocol."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from cosmos1050k.instances import Instance, NotOneLabel, instances_of, weight
+from cosmos1050k.source import Label
+from tests.cosmos1050k import literal, packs
+
+DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", ">i2", ">f4"]
+#: Values that masks hold: few and near each other, 0/255, with gaps, huge.
+VALUES = [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 100, 127, 128, 254, 255, 256, 300, 600, 1000, 30_000, 70_000, 2**20]
+HUGE = [2**20 - 1, 2**20 + 1, 2**31, 2**40, 2**62, 2**63 + 5, -1, -300]
+Case = tuple[np.ndarray, list[Label]]
+
+
+def table(draw: st.DrawFn, dtype: np.dtype, size: int) -> np.ndarray:
+    """The values of one pack's masks, all of the dtype."""
+    if dtype.kind == "b":
+        return np.arange(size) % 2 == 1
+    wanted = draw(st.sampled_from([VALUES[:6], VALUES[:10], VALUES, VALUES + HUGE]))
+    low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-(2**20), 2**20)
+    fitting = [value for value in wanted if low <= value <= high]
+    return np.array(draw(st.lists(st.sampled_from(fitting), min_size=size, max_size=size)), dtype)
+
+
+@st.composite
+def by_value(draw: st.DrawFn) -> Label:
+    """A label by one value or several, which the mask's dtype need not be able to hold."""
+    several = st.lists(st.sampled_from(VALUES[2:]), min_size=1, max_size=4, unique=True).map(tuple)
+    return Label(
+        object=draw(st.sampled_from(["Liver", "Kidney"])),
+        value=draw(st.one_of(st.sampled_from(VALUES[2:10]), several)),
+        instance=(instance := draw(st.sampled_from([None, "left"]))),
+        instances="one" if instance else draw(st.sampled_from(["one", "components"])),
+    )
+
+
+@st.composite
+def above(draw: st.DrawFn) -> Label:
+    low = draw(st.sampled_from([0, 0, 1, 3, 100, 127, 254, 300]))
+    return Label(
+        object=draw(st.sampled_from(["Cell", "Polyp"])),
+        above=low,
+        up_to=draw(st.sampled_from([None, None, low + 1, low + 60])),
+        instances=draw(st.sampled_from(["one", "values", "components"])),
+        weight=draw(st.sampled_from([1, 255])),
+    )
+
+
+@st.composite
+def colour(draw: st.DrawFn) -> Label:
+    return Label(
+        object=draw(st.sampled_from(["Tool", "Eye"])),
+        colour=draw(st.tuples(*[st.sampled_from([0, 1, 100, 128, 255])] * 3)),
+        within=draw(st.sampled_from([0, 1, 28, 155])),
+        instances=draw(st.sampled_from(["one", "components"])),
+        weight=draw(st.sampled_from([1, 255])),
+    )
+
+
+@st.composite
+def gray(draw: st.DrawFn) -> list[Case]:
+    """A pack of gray masks, saved as such or in three equal channels, and their labels."""
+    dtype, most = np.dtype(draw(st.sampled_from(DTYPES))), 1 if draw(st.integers(0, 9)) == 0 else 8
+    height, width = draw(st.integers(1, most)), draw(st.integers(1, most))
+    bits = draw(st.sampled_from([1, 2, 4]))
+    values = table(draw, dtype, 1 << bits)
+    pack = values[draw(packs.codes((packs.PACK, height, width), bits))]
+    if draw(st.booleans()):  # a background around it, of any width
+        pack = pack * (np.add.outer(np.arange(height), np.arange(width)) % (height + 1) > 1).astype(dtype)
+    if dtype.kind == "f":
+        pack[pack == 7] = draw(st.sampled_from([7, math.nan]))
+    if draw(st.integers(0, 4)) == 0:
+        pack = np.repeat(pack[..., None], 3, axis=-1)
+    if draw(st.booleans()):
+        pack = pack[:, ::-1, ::-1]
+    labels = draw(st.lists(st.one_of(by_value(), by_value(), above()), min_size=1, max_size=7))
+    return [(mask, labels) for mask in pack]
+
+
+@st.composite
+def coloured(draw: st.DrawFn) -> list[Case]:
+    """A pack of masks H×W×3 whose labels are colours, or the brightness of all channels together."""
+    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    dtype = draw(st.sampled_from(["u1", "u1", "u2"]))
+    bits = draw(st.sampled_from([1, 2, 4]))
+    colours = np.array(
+        draw(
+            st.lists(
+                st.sampled_from([0, 0, 1, 2, 100, 127, 128, 200, 254, 255]),
+                min_size=3 << bits,
+                max_size=3 << bits,
+            )
+        )
+    ).reshape(-1, 3)
+    pack = colours.astype(dtype)[draw(packs.codes((packs.PACK, height, width), bits))]
+    bright = above().filter(lambda label: label.instances != "values")
+    labels = draw(st.lists(st.one_of(colour(), bright), min_size=1, max_size=4))
+    return [(mask, labels) for mask in pack]
+
+
+def as_found(instance: Instance) -> literal.Found:
+    """With its pixels in the slice; it has to be cut out tightly."""
+    rows, columns = np.nonzero(instance.mask)
+    assert instance.mask.dtype == bool
+    assert instance.mask.shape == (rows.max() + 1, columns.max() + 1)
+    assert (rows.min(), columns.min()) == (0, 0)
+    places = zip((columns + instance.left).tolist(), (rows + instance.top).tolist(), strict=True)
+    return instance.object, instance.instance, frozenset(places)
+
+
+def check(case: Case) -> None:
+    mask, labels = case
+    before = mask.copy()
+    assert list(map(as_found, instances_of(mask, labels))) == literal.instances(mask, labels)
+    assert weight(mask, labels) == literal.sum_of_values(mask, labels)
+    assert np.array_equal(mask, before, equal_nan=mask.dtype.kind == "f")
+
+
+def test_ten_thousand_gray_masks() -> None:
+    packs.on_ten_thousand(gray(), check)
+
+
+def test_ten_thousand_masks_in_colour() -> None:
+    packs.on_ten_thousand(coloured(), check)
+
+
+@st.composite
+def sides(draw: st.DrawFn) -> list[tuple[np.ndarray, int]]:
+    """A pack of slices of an organ's two sides, and the value its owner gave them."""
+    shape = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    value = draw(st.sampled_from([1, 2, 13, 255]))
+    return [(mask, value) for mask in draw(packs.codes((packs.PACK, *shape), 2)) % 3]
+
+
+def test_the_two_sides_weigh_what_the_organ_did() -> None:
+    labels = [Label(object="Kidney", value=number, instance=str(number)) for number in (1, 2)]
+
+    def check(drawn: tuple[np.ndarray, int]) -> None:
+        mask, value = drawn
+        organ = np.where(mask > 0, value, 0)
+        expected = literal.sum_of_values(organ, [Label(object="Kidney", value=value)])
+        assert weight(mask, labels, value) == literal.sum_of_values(mask, labels, value) == expected
+
+    packs.on_ten_thousand(sides(), check)

@@ -1,0 +1,136 @@
+"""Writers of the owners' containers; equal arguments give equal bytes."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+#: The first bytes of what macOS keeps of a file beside it, in an archive named `._<file>`.
+_APPLE_DOUBLE = bytes.fromhex("00051607 00020000") + b"Mac OS X".ljust(16) + bytes(32)
+
+
+def nifti(
+    path: Path,
+    array: NDArray[np.generic],
+    affine: NDArray[np.float64],
+    scaling: tuple[float, float] | None = None,
+) -> None:
+    """A .nii or .nii.gz of the array's own type.
+
+    Args:
+        array: (i, j, k) or (i, j, k, t), the stored values.
+        affine: 4×4, index → RAS+ mm, as both sform and qform.
+        scaling: slope and intercept of the header, which make other values of the stored ones.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(array, affine, dtype=array.dtype)
+    image.header.set_slope_inter(*(scaling or (1, 0)))
+    image.header.set_xyzt_units("mm")
+    if scaling is None:
+        nib.save(image, path)
+        return
+    data = bytearray(image.to_bytes())  # saving would divide the array by the slope
+    image.header["scl_slope"], image.header["scl_inter"] = scaling
+    data[: image.header.sizeof_hdr] = image.header.binaryblock
+    with nib.openers.Opener(path, "wb") as stream:
+        stream.write(bytes(data))
+
+
+def metaimage(
+    path: Path,
+    array: NDArray[np.generic],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    direction: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    compressed: bool = False,
+) -> None:
+    """A .mhd and its .raw or, compressed, .zraw; or whatever else SimpleITK writes under the name.
+
+    Args:
+        array: (i, j, k).
+        origin, direction: in ITK's frame, whose axes run to the patient's left, to posterior and up.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction)
+    sitk.WriteImage(image, path, useCompression=compressed)
+
+
+def picture(path: Path, array: NDArray[np.generic], **options: object) -> NDArray[np.generic]:
+    """A PNG, JPEG, BMP, GIF, PPM or TIFF by Pillow; returns what Pillow reads back.
+
+    Args:
+        array: H×W of bool, uint8 or uint16, or H×W×3 or ×4 of uint8.
+        options: of Pillow's writer, such as `quality`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    with Image.open(path) as again:
+        return np.asarray(again)
+
+
+def resource_fork(path: Path) -> None:
+    """What macOS leaves in an archive beside a file: `._<name>`, no file of its kind."""
+    (path.parent / f"._{path.name}").write_bytes(_APPLE_DOUBLE)
+
+
+def tiff(path: Path, array: NDArray[np.generic], **options: object) -> None:
+    """A TIFF by tifffile: one page, or as many as the array's first axis is long if it has three.
+
+    Args:
+        array: H×W or k×H×W; H×W×c where `photometric` or `planarconfig` says so.
+        options: of tifffile's writer, such as `compression`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, **{"photometric": "minisblack", **options})
+
+
+def dicom(path: Path, pixels: NDArray[np.generic], uid: str, jpeg: bytes = b"", **tags: object) -> Dataset:
+    """One DICOM image of gray pixels, explicit VR, little endian; returns what was written.
+
+    Args:
+        pixels: H×W of uint8, uint16 or int16.
+        uid: of the instance; study and series are `tags`.
+        jpeg: the pixels as a JPEG, which is stored in their place.
+        tags: further elements, by keyword.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bits = 8 * pixels.dtype.itemsize
+    file = Dataset()
+    file.SOPClassUID = SecondaryCaptureImageStorage
+    file.SOPInstanceUID = uid
+    file.Rows, file.Columns = pixels.shape
+    file.BitsAllocated = file.BitsStored = bits
+    file.HighBit, file.SamplesPerPixel = bits - 1, 1
+    file.PixelRepresentation = int(pixels.dtype.kind == "i")
+    file.PhotometricInterpretation = "MONOCHROME2"
+    for keyword, value in tags.items():
+        setattr(file, keyword, value)
+    file.PixelData = encapsulate([jpeg]) if jpeg else pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    file["PixelData"].VR = "OB" if jpeg or bits == 8 else "OW"
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID
+    file.file_meta.MediaStorageSOPInstanceUID = uid
+    file.save_as(path, enforce_file_format=True)
+    return file
+
+
+def uid(*parts: object) -> str:
+    """A DICOM identifier; equal parts give equal ones."""
+    return str(generate_uid(entropy_srcs=[repr(parts)]))
