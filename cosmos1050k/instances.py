@@ -15,7 +15,7 @@ _EIGHT = np.ones((3, 3), np.uint8)
 #: Labels by value are looked for one by one; where there are more, only those that occur.
 _FEW = 4
 #: Values up to here are looked up in a table; a mask with larger ones is sorted instead.
-_TABLE = 2**20
+_TABLE = 2**16
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,19 @@ def instances_of(values: NDArray[np.generic], labels: Sequence[Label]) -> Iterat
 def weight(values: NDArray[np.generic], labels: Sequence[Label], pixel: int | None = None) -> int:
     """What a slice of one mask file adds to the sum of the keep rule (protocol, section 1, step 3).
 
-    Each pixel of a label once: with the file's own value, or where no label is by value with the weight of
-    the first that it fits; `pixel` for every pixel where it is given.
+    Each pixel of a label once: with the file's own value, or with the weight of the first label that it fits
+    where that is by value in neither its pixels nor its instances; `pixel` for every pixel where it is given.
     """
     if pixel is not None:
         return pixel * int(np.count_nonzero(values))
     counted = np.zeros(values.shape[:2], bool)
     total = 0
-    if wanted := [value for label in labels for value in label.values]:
-        gray = _gray(values)
-        counted = np.isin(gray, np.asarray(wanted, np.float64))
-        total = int(gray[counted].sum(dtype=np.float64))
-    for label in labels:
-        if not label.values:
-            own = _matching(label, values) & ~counted
-            counted |= own
+    for label in sorted(labels, key=lambda label: not label.values):
+        own = _matching(label, values) & ~counted
+        counted |= own
+        if label.values or label.instances == "values":
+            total += int(sum(_gray(values)[own].tolist()))
+        else:
             total += label.weight * int(np.count_nonzero(own))
     return total
 

@@ -37,7 +37,7 @@ def link(slug: str, folder: Path) -> tuple[Path, Path | None]:
         temporary.symlink_to(target)
         temporary.replace(place)
     except OSError as error:
-        raise InputError(f"{place}: can't be written ({error.strerror}); mend its permissions") from None
+        raise InputError(f"{place}: can't be written ({error.strerror}); mend {sources.RAW}") from None
     return target, before
 
 
@@ -62,5 +62,5 @@ def _clear(place: Path) -> None:
     try:
         place.rmdir()
     except OSError:
-        what = "a folder with files" if place.is_dir() else "a file"
+        what = "a folder that is not empty" if place.is_dir() else "a file"
         raise InputError(f"{place}: {what}, not a link; move it elsewhere first") from None

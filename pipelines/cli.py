@@ -13,6 +13,7 @@ from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA, load_manifest
+from cosmos1050k.source import Source
 from pipelines import params, stage
 
 app = typer.Typer(
@@ -53,10 +54,8 @@ def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readab
 def _source(slug: str) -> dict[str, Any]:
     declared = registry.get(slug).SOURCE
     try:
-        root = registry.raw_root(declared)
-        wanted = [download.file for download in declared.downloads]
-        present = root.is_dir() and all((root / name).is_file() for name in wanted)
-    except InputError:
+        present = _present(declared)
+    except (InputError, PermissionError):
         present = False
     manifest, problem = None, ""
     if (DATA / slug).is_dir():
@@ -79,6 +78,14 @@ def _source(slug: str) -> dict[str, Any]:
         "phantom": bool(manifest and manifest.phantom),
         "problem": problem,
     }
+
+
+def _present(source: Source) -> bool:
+    """Whether the files of a package are all there, or any of a raw folder, as archives or unpacked."""
+    root = registry.raw_root(source)
+    if source.package is not None:
+        return all((root / download.file).is_file() for download in source.downloads)
+    return root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir())
 
 
 @app.command()

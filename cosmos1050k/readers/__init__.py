@@ -9,11 +9,14 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
+
+Result = TypeVar("Result")
 
 AGAIN = "fetch the file again"
 #: A volume of 2000³ 16-bit voxels is allowed; a header that promises more is damaged or hostile.
@@ -84,7 +87,7 @@ def read(path: Path, name: str, channel: int | None = None) -> Volume:
     return _volume(guarded(importlib.import_module(f"{__name__}.{module}").read, path, name), name, channel)
 
 
-def guarded(reader: Callable[..., Volume], path: Path, name: str, *more: object) -> Volume:
+def guarded(reader: Callable[..., Result], path: Path, name: str, *more: object) -> Result:
     """Calls a reader; what the operating system refuses becomes one line.
 
     Raises:

@@ -35,7 +35,7 @@ def read(path: Path, name: str) -> Volume:
     try:
         # Analyze's own types, and those that NIfTI's codes add, as others write them into Analyze too.
         header = nib.nifti1.Nifti1PairHeader(start, check=False)
-        dtype = nib.nifti1.data_type_codes.dtype[int(header["datatype"])]
+        dtype = header.get_data_dtype().newbyteorder("=")
         shape, offset = header.get_data_shape(), int(header["vox_offset"])
         if start.endswith(_PAIR):
             header.check_fix()
@@ -59,7 +59,7 @@ def read(path: Path, name: str) -> Volume:
     stored = Stored(partner, offset, gzipped, header.endianness)
     array = voxels.read(name, stored, shape, dtype)
     if scaling:
-        array = array * np.float64(scaling[0]) + np.float64(scaling[1])
+        array = array.astype(np.float64) * scaling[0] + scaling[1]
     return Volume(voxels.three_or_four(array, name), affine)
 
 

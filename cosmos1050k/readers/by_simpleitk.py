@@ -1,6 +1,7 @@
 """Calls of SimpleITK: without its and its libraries' own messages, and what it raises as one line."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,8 +82,9 @@ def _reader(path: Path, io: str) -> sitk.ImageFileReader:
 
 
 def _last_line(error: Exception) -> str:
-    """What ITK says at the end; before it stand its own source's file and line."""
-    return " ".join((str(error).strip() or type(error).__name__).splitlines()[-1].split())[-200:]
+    """What ITK says at the end, without its source's file and line and its object's address."""
+    said = " ".join((str(error).strip() or type(error).__name__).splitlines()[-1].split())
+    return re.sub(r"^(sitk::|ITK )?ERROR: (\w+\(0x\w+\): )?", "", said)[-200:]
 
 
 @contextmanager

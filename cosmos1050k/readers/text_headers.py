@@ -20,7 +20,8 @@ _META_LINE = re.compile(rb"([A-Za-z]\w*)[ \t]*=[ \t]*(\S[^\r\n]*?)[ \t]*\r?\n")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: Fields of as many numbers as there are dimensions; of MetaIO's, those that aren't must not be short of any.
 _META_VECTORS = (
-    "Offset", "Position", "Origin", "CenterOfRotation", "ElementSpacing", "ElementSize", "SequenceID", "DimSize",
+    "Offset", "Position", "Origin", "CenterOfRotation", "ElementSpacing", "ElementSize", "SequenceID",
+    "DimSize",
 )  # fmt: skip
 _META_MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _META_SCALARS = ("NDims", "HeaderSize", "ElementNumberOfChannels", "CompressedDataSize")

@@ -140,9 +140,8 @@ def _layout(series: TiffPageSeries, name: str) -> _Layout:
     axes, shape = "".join(axis for axis, _ in lengths), tuple(length for _, length in lengths)
     if axes in ("QYX", "IYX") and shape[2] <= _LAST_CHANNELS < shape[1]:
         axes = "YXS"
-    channel = (
-        "S" if "S" in axes else "C" if "C" in axes and shape[axes.index("C")] <= _IMAGEJ_CHANNELS else ""
-    )
+    named = "C" if "C" in axes and shape[axes.index("C")] <= _IMAGEJ_CHANNELS else ""
+    channel = "S" if "S" in axes else named
     stacks = [axis for axis in axes if axis not in ("Y", "X", channel)]
     if sorted(axes) != sorted(["Y", "X", *channel, *stacks]) or len(stacks) > 1:
         raise BadFile(name, f"axes {axes} of lengths {shape}, expected one picture or one stack", AGAIN)
@@ -199,7 +198,7 @@ def _pictures(pages: NDArray[np.generic], series: TiffPageSeries, name: str) -> 
     ):
         pages = (2**bits - 1) - pages
     if bits in (1, 2, 4):
-        pages = pages * pages.dtype.type(255 // (2**bits - 1))
+        pages = pages.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
     if pages.ndim == 3:
         return pages
     alphas = sum(kind in _ALPHA for kind in page.extrasamples)
@@ -220,8 +219,8 @@ def _palette(series: TiffPageSeries, name: str) -> NDArray[np.uint8]:
     """The one palette of all pages: n×3."""
     assert series.parent is not None
     pages = [page.aspage() for page in series.parent.pages]
-    first, *others = [page.colormap for page in pages if page.shape == series.keyframe.shape]
+    first, *others = [np.asarray(page.colormap) for page in pages if page.shape == series.keyframe.shape]
     if any(not np.array_equal(other, first) for other in others):
         raise BadFile(name, "pages of unlike palettes", "give each a file of its own")
     # Some write 8 bits into the 16 that the format has; libtiff takes them so too.
-    return (first >> 8 if first.max() > 255 else first).T.astype(np.uint8)
+    return np.asarray(first >> 8 if first.max() > 255 else first, np.uint8).T

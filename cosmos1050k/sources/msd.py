@@ -1,4 +1,4 @@
-"""Medical Segmentation Decathlon: ten tasks, one folder each, the files of Tasks 01 and 05 of several channels."""
+"""Medical Segmentation Decathlon: ten tasks, a folder each; the files of Tasks 01 and 05 have channels."""
 
 import json
 from collections.abc import Iterator
@@ -77,9 +77,9 @@ SOURCE = Source(
     modalities=tuple(dict.fromkeys(modality for _, modality in _PAIRS)),
     objects=tuple(dict.fromkeys(name for name, _ in _PAIRS)),
     only=_PAIRS,
-    note="The 887 test images have no labels. Brain Tumor and Prostate are the unions of their parts, which are "
-    "objects too; a lesion is no part of its organ. Task 02 is sliced along its last axis, which shows sagittal "
-    "pictures whatever its header says; hepatic vessels (Task 08) are left out.",
+    note="The 887 test images have no labels. Brain Tumor and Prostate are the unions of their parts, which "
+    "are objects too; a lesion is no part of its organ. Task 02 is sliced along its last axis, which shows "
+    "sagittal pictures whatever its header says; hepatic vessels (Task 08) are left out.",
 )
 
 _FILE = r"**/{{task:Task\d\d_[A-Za-z]+}}/{folder}/{{name}}.nii.gz"

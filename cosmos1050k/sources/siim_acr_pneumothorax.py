@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from cosmos1050k import release
 from cosmos1050k.errors import BadFile
-from cosmos1050k.pairing import Match, matched, matches, table
+from cosmos1050k.pairing import Match, find, matched, matches
+from cosmos1050k.readers import guarded
+from cosmos1050k.readers.rle import have_runs
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
 SOURCE = Source(
@@ -41,14 +44,15 @@ def cases(root: Path) -> Iterator[Case | BadFile]:
     if not images:
         yield from matched(root, _copy, image=PNG.format("images"), mask=PNG.format("masks"))
         return
-    tables = (table(root, template, "ImageId", "EncodedPixels") for template in TABLES)
-    runs = next(filter(None, tables), None)
-    if runs is None:
+    paths = release.files(root)
+    tables = (hit.files[""] for template in TABLES for hit in find(paths, template))
+    name = next(tables, None)
+    if name is None:
         first = next(match.files["image"] for match in images if isinstance(match, Match))
         yield BadFile(first, "its table stage_2_train.csv or train-rle.csv is missing", "fetch it too")
         return
-    name, rows = runs
-    labelled = {row["ImageId"] for row in rows if row["EncodedPixels"] != "-1"}
+    runs = guarded(have_runs, paths[name], name)
+    labelled = {image for image, any_run in runs.items() if any_run}
     for match in images:
         if isinstance(match, BadFile):
             yield match

@@ -3,7 +3,9 @@
 Nothing here imports what it is held against but the shapes of results. A mask is a set of pixels (x, y).
 """
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -143,14 +145,14 @@ def _components(pixels: Sequence[tuple[int, int]]) -> list[Pixels]:
 def _connected(places: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
     """Places that touch, were it by a corner, belong together; in the order of the first of each."""
     waiting = dict.fromkeys(places)
-    steps = [np.subtract(step, 1).tolist() for step in np.ndindex((3,) * len(places[0]))] if places else []
+    steps = list(itertools.product((-1, 0, 1), repeat=len(places[0]))) if places else []
     found = []
     while waiting:
         part = [next(iter(waiting))]
         del waiting[part[0]]
         for place in part:
             for step in steps:
-                near = tuple(one + other for one, other in zip(place, step, strict=True))
+                near = tuple(map(operator.add, place, step))
                 if near in waiting:
                     del waiting[near]
                     part.append(near)

@@ -41,7 +41,10 @@ def loaded(path: Path) -> tuple[list[np.ndarray], np.ndarray | None]:
         file = pydicom.dcmread(path)
         return [file.pixel_array, pydicom.pixels.apply_modality_lut(file.pixel_array, file)], None
     if name.endswith((".tif", ".tiff")):
-        return [tifffile.imread(path)], None
+        array = tifffile.imread(path)
+        if array.shape[2:] == (2,):  # shown as red and green
+            array = np.pad(array, ((0, 0), (0, 0), (0, 1)))
+        return [array], None
     with Image.open(path) as picture:
         return [np.asarray(picture)], None
 

@@ -13,7 +13,7 @@ from tests.cosmos1050k import literal, packs
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", ">i2", ">f4"]
 #: Values that masks hold: few and near each other, 0/255, with gaps, huge.
 VALUES = [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 100, 127, 128, 254, 255, 256, 300, 600, 1000, 30_000, 70_000, 2**20]
-HUGE = [2**20 - 1, 2**20 + 1, 2**31, 2**40, 2**62, 2**63 + 5, -1, -300]
+HUGE = [2**16 - 1, 2**16, 2**20 - 1, 2**20 + 1, 2**31, 2**40, 2**62, 2**63 + 5, -1, -300]
 Case = tuple[np.ndarray, list[Label]]
 
 
@@ -147,3 +147,56 @@ def test_the_two_sides_weigh_what_the_organ_did() -> None:
         assert weight(mask, labels, value) == literal.sum_of_values(mask, labels, value) == expected
 
     packs.on_ten_thousand(sides(), check)
+
+
+def test_every_value_is_an_instance_where_no_pixel_is_background() -> None:
+    for low in (1, 2**30):  # looked up in a table, or sorted
+        mask = np.array([[low, low], [low + 7, low + 7]])
+        assert [(one.instance, one.top) for one in instances_of(mask, [CELLS])] == [
+            (str(low), 0),
+            (str(low + 7), 1),
+        ]
+
+
+def test_components_count_row_by_row_in_a_large_picture() -> None:
+    """As a flood fill of thousands of components in all sizes says."""
+    random = np.random.default_rng(1050)
+    mask = (random.random((300, 200)) < np.linspace(0.05, 0.6, 200)).astype(np.uint8)
+    labels = [Label(object="Neural Structures", above=0, instances="components")]
+    found = list(map(as_found, instances_of(mask, labels)))
+    assert len(found) > 1000
+    assert max(len(one[2]) for one in found) > 1000
+    assert found == literal.instances(mask, labels)
+
+
+CELLS = Label(object="Cell", above=0, instances="values")
+GRAY, RGB = np.array([[0, 1], [2, 3]], np.uint8), np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("mask", "label", "message"),
+    [
+        (RGB, Label(object="Liver", value=1), "a mask in colour, but its labels are values"),
+        (
+            RGB,
+            Label(object="Cell", above=0, instances="values"),
+            "a mask in colour, but its labels are values",
+        ),
+        (GRAY, Label(object="Tool", colour=(255, 0, 0)), "a gray mask, but its labels are colours"),
+        (
+            GRAY / 2,
+            Label(object="Cell", above=0, instances="values"),
+            "fractions, but each value should be an",
+        ),
+    ],
+)
+def test_what_does_not_fit_its_labels(mask: np.ndarray, label: Label, message: str) -> None:
+    with pytest.raises(NotOneLabel, match=message):
+        list(instances_of(mask, [label]))
+
+
+def test_an_empty_mask_holds_nothing() -> None:
+    for empty in (np.zeros((3, 4), np.uint8), np.zeros((3, 4, 3), np.uint8)):
+        labels = [Label(object="Cell", above=0), Label(object="Liver", value=(1, 2, 3, 4, 5, 6))]
+        assert list(instances_of(empty, labels)) == []
+        assert weight(empty, labels) == 0

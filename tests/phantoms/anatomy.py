@@ -102,3 +102,30 @@ def tinted(values: NDArray[np.floating], dark: Sequence[int], bright: Sequence[i
     """Intensities 0…1 as RGB between two colours, H×W×3."""
     low, high = np.asarray(dark, np.float32), np.asarray(bright, np.float32)
     return np.clip(low + (high - low) * values[..., None], 0, 255).round().astype(np.uint8)
+
+
+def head(shape: Sequence[int], seed: int) -> dict[str, Mask]:
+    """A stack of transverse slices through a head, slices × rows × columns, anterior up; disjoint parts from
+    the scalp inwards: scalp, skull, fluid, gray, white, ventricles.
+    """
+    whole = blob(shape, (0.45, 0.5, 0.5), (0.75, 0.46, 0.4), seed, 0.03)
+    inside = blob(shape, (0.45, 0.5, 0.5), (0.68, 0.42, 0.36), seed, 0.03)
+    dura = blob(shape, (0.45, 0.5, 0.5), (0.65, 0.39, 0.33), seed, 0.03)
+    folds = np.abs(smooth(shape, seed + 1, (1.0, 1.6, 1.6)))
+    depth = ndimage.distance_transform_edt(dura, sampling=(2, 1, 1)) / shape[1]
+    middle = np.zeros(shape, bool)
+    middle[:, :, shape[2] // 2] = True  # the fissure between the hemispheres
+    brain = dura & (depth > 0.015 + 0.02 * (folds < 0.35)) & ~(middle & (depth < 0.12))
+    white = brain & (depth > 0.06 + 0.03 * np.clip(folds, 0, 1.5))
+    ventricles = np.zeros(shape, bool)
+    for side in (-1, 1):
+        ventricles |= blob(shape, (0.5, 0.47, 0.5 + 0.055 * side), (0.22, 0.15, 0.035), seed + 2, 0.15)
+    ventricles &= white
+    return {
+        "scalp": whole & ~inside,
+        "skull": inside & ~dura,
+        "fluid": dura & ~brain,
+        "gray": brain & ~white,
+        "white": white & ~ventricles,
+        "ventricles": ventricles,
+    }

@@ -22,31 +22,18 @@ from pydicom.uid import (
 _APPLE_DOUBLE = bytes.fromhex("00051607 00020000") + b"Mac OS X".ljust(16) + bytes(32)
 
 
-def nifti(
-    path: Path,
-    array: NDArray[np.generic],
-    affine: NDArray[np.float64],
-    scaling: tuple[float, float] | None = None,
-) -> None:
-    """A .nii or .nii.gz of the array's own type.
+def nifti(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
+    """A .nii or .nii.gz of the array's own type, unscaled.
 
     Args:
-        array: (i, j, k) or (i, j, k, t), the stored values.
-        affine: 4×4, index → RAS+ mm, as both sform and qform.
-        scaling: slope and intercept of the header, which make other values of the stored ones.
+        array: (i, j, k) or (i, j, k, t).
+        affine: 4×4, index → RAS+ mm.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(array, affine, dtype=array.dtype)
-    image.header.set_slope_inter(*(scaling or (1, 0)))
+    image.header.set_slope_inter(1, 0)
     image.header.set_xyzt_units("mm")
-    if scaling is None:
-        nib.save(image, path)
-        return
-    data = bytearray(image.to_bytes())  # saving would divide the array by the slope
-    image.header["scl_slope"], image.header["scl_inter"] = scaling
-    data[: image.header.sizeof_hdr] = image.header.binaryblock
-    with nib.openers.Opener(path, "wb") as stream:
-        stream.write(bytes(data))
+    nib.save(image, path)
 
 
 def metaimage(

@@ -84,6 +84,28 @@ def test_sources_as_text_and_as_json(folder: Path) -> None:
     assert b"raw files: present; 123 images" in cosmos(folder, "sources")[1]
 
 
+def test_link_uses_a_release_where_it_lies(tmp_path: Path) -> None:
+    slug = next(slug for slug in sources.slugs() if sources.get(slug).SOURCE.package is None)
+    project, first, second = (tmp_path / name for name in ("project", "first", "second"))
+    for folder, size in ((project, 0), (first, 3), (second, 7)):
+        folder.mkdir()
+        if size:
+            (folder / "a.png").write_bytes(bytes(size))
+    (second / "PHANTOM").write_text("")
+    status, output, error = cosmos(project, "link", slug, str(first))
+    assert status == 0, error
+    assert output.decode() == f"data/raw/{slug} leads to {first}\n{slug}: 1 files, 3 bytes\n"
+    _, output, _ = cosmos(project, "link", slug, "../second")
+    assert output.decode().splitlines() == [
+        f"data/raw/{slug} leads to {second}; it led to {first}",
+        f"{slug}: 2 files, 7 bytes, a phantom: synthetic files",
+    ]
+    listed = json.loads((project / f"data/raw/{slug}.json").read_text())["files"]
+    assert [(file["name"], file["size"]) for file in listed] == [("PHANTOM", 0), ("a.png", 7)]
+    _, output, _ = cosmos(project, "sources", "--json")
+    assert {row["slug"] for row in json.loads(output) if row["present"]} == {"sample", slug}
+
+
 def test_build_gives_what_the_stage_gives(folder: Path, sample: Path, tmp_path: Path) -> None:
     status, output, error = cosmos(
         folder, "build", "sample", "--out", str(tmp_path / "sample"), "--workers", "1"
@@ -162,6 +184,8 @@ def test_the_board_s_stage_counts_and_marks_phantoms(synthetic: Path, folder: Pa
     [
         (["build", "nowhere"], "unknown source 'nowhere'; `cosmos sources` lists"),
         (["index", "nowhere"], "unknown source 'nowhere'"),
+        (["link", "nowhere", "."], "unknown source 'nowhere'"),
+        (["link", "sample", "."], "sample: its files come with the package nilearn"),
         (["build", "sample", "--raw", "nothing", "--out", "x"], "missing; put the release"),
         (["evaluate", "--model", "nobody"], f"unknown model 'nobody'; known are {', '.join(models.names())}"),
         (["evaluate", "--model", "box", "--strategies", "S5,S9"], "--strategies: unknown 'S9'"),

@@ -1,0 +1,59 @@
+"""KiTS21: kidneys, their tumors and cysts in contrast CT; the majority of three annotations."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from cosmos1050k import release
+from cosmos1050k.errors import BadFile
+from cosmos1050k.pairing import Match, find, matched
+from cosmos1050k.source import Case, Label, Mask, Source
+
+SOURCE = Source(
+    slug="kits21",
+    name="KiTS21 (2021 Kidney and Kidney Tumor Segmentation Challenge)",
+    homepage="https://kits-challenge.org/kits21/",
+    licence="CC BY-NC-SA 4.0",
+    redistributable=True,
+    access="direct",
+    citation="Heller et al., The KiTS21 Challenge: Automatic segmentation of kidneys, renal tumors, and "
+    "renal cysts in corticomedullary-phase CT, arXiv 2023",
+    modalities=("CT",),
+    objects=("Kidney", "Kidney Tumor", "Kidney Cyst"),
+    note="Labels come with a clone of github.com/neheller/kits21, images by its script. Versions before "
+    "2.0.0 have other label values and are told by their files of ureters. The 100 test cases are unreleased.",
+)
+
+LABELS = (
+    Label(object="Kidney", value=1, instances="sides"),
+    Label(object="Kidney Tumor", value=2),
+    Label(object="Kidney Cyst", value=3),
+)
+#: Before version 2.0.0, where ureter, renal artery and renal vein were 2, 3 and 4.
+OLD_LABELS = (
+    Label(object="Kidney", value=1, instances="sides"),
+    Label(object="Kidney Cyst", value=5),
+    Label(object="Kidney Tumor", value=6),
+)
+OLD = r"**/{patient:case_\d+}/segmentations/ureter_instance*.nii.gz"
+
+
+def cases(root: Path) -> Iterator[Case | BadFile]:
+    old = next(find(release.files(root), OLD), None) is not None
+    return matched(
+        root,
+        partial(_case, OLD_LABELS if old else LABELS),
+        image=r"**/{patient:case_\d+}/imaging.nii.gz",
+        mask="**/{patient}/aggregated_MAJ_seg.nii.gz",
+    )
+
+
+def _case(labels: tuple[Label, ...], match: Match) -> Case:
+    return Case(
+        case=match["patient"],
+        patient=match["patient"],
+        modality="CT",
+        image=match.files["image"],
+        masks=(Mask(file=match.files["mask"], labels=labels),),
+        view="transverse",
+    )
