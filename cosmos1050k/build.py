@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from cosmos1050k import pool, readers, release, shard_writer, sources, splits, units
 from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.index import RawIndex
-from cosmos1050k.rows import rows_of
 from cosmos1050k.shard_writer import BuiltCase
 from cosmos1050k.shards import Manifest, Skipped
 from cosmos1050k.source import Case, Source
@@ -181,6 +180,8 @@ def _again(source: Source, root: Path) -> str:
 
 def _build_case(task: _Task) -> None:
     """Runs in a worker: one case to its unit."""
+    from cosmos1050k.rows import rows_of  # with its libraries, which only workers need
+
     for name, size in task.sizes.items():
         path = task.paths[name]
         if not path.is_file() or path.stat().st_size != size:

@@ -154,7 +154,8 @@ def _stack(
                 problem = f"one of {len(theirs)} slices, but {files[lead][0]} is one of {len(ours)}"
                 return BadFile(files[role][0], problem, "fetch the source again")
             continue
-        if lone := min(ours.keys() ^ theirs.keys(), key=natural, default=None):
+        if unpaired := ours.keys() ^ theirs.keys():
+            lone = min(unpaired, key=natural)
             match, partner = (ours[lone], role) if lone in ours else (theirs[lone], lead)
             return _lone(match.files[""], _filled(templates[partner], match.fields))
     return Stack(known, files)

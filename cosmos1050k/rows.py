@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cosmos1050k import opening, pictures
+from cosmos1050k import opening, pictures, readers
 from cosmos1050k.errors import BadFile
 from cosmos1050k.instances import Instance, NotOneLabel, instances_of, weight
 from cosmos1050k.opening import Layer, Opened
@@ -34,7 +34,7 @@ class CaseRows:
 
 
 @dataclass(frozen=True)
-class _Tile:
+class Tile:
     """A part of a picture with few enough regions: its place, its label map and what lies in it."""
 
     top: int
@@ -71,12 +71,12 @@ def rows_of(
     content = hashlib.sha256()
     rows = []
     for index in _wanted(case, opened.depth):
-        instances = _kept(opened, index)
+        instances = kept(opened, index)
         if not instances:
             continue
         picture = _picture(case, opened.image[index])
         place = {**shared, "slice_index": -1 if case.view == "picture" else index}
-        for tile in _tiles(instances, opened.size):
+        for tile in tiles(instances, opened.size):
             row, digest = _row(case.case, picture, tile, opened.size, place)
             rows.append(row)
             content.update(digest)
@@ -85,7 +85,8 @@ def rows_of(
 
 def _raw_sha256(case: Case, sums: Mapping[str, str]) -> str:
     """Of the image file; of an image in several files, over their sums in the case's order."""
-    files = [*case.image_files, *(name for name in sums if name not in case.files)]
+    beside = (other for name in case.image_files for other in readers.partners(name, sums))
+    files = [*case.image_files, *beside]
     if len(files) == 1:
         return sums[files[0]]
     return hashlib.sha256("".join(sums[name] for name in files).encode()).hexdigest()
@@ -96,7 +97,7 @@ def _wanted(case: Case, depth: int) -> range:
     return range(start, min(stop, depth))
 
 
-def _kept(opened: Opened, index: int) -> list[Instance]:
+def kept(opened: Opened, index: int) -> list[Instance]:
     """The instances of a slice, in the order of masks and labels; none if the keep rule drops it."""
     layers = [layer for layer in opened.layers if index in layer.slices]
     found = []
@@ -125,7 +126,7 @@ def _picture(case: Case, values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return pictures.normalised(values)
 
 
-def _tiles(instances: Sequence[Instance], size: tuple[int, int]) -> Iterator[_Tile]:
+def tiles(instances: Sequence[Instance], size: tuple[int, int]) -> Iterator[Tile]:
     """The picture, or its halves along the longer side, and so on, until each has 255 regions or fewer."""
     waiting = [(0, 0, *size)]
     while waiting:
@@ -146,11 +147,11 @@ def _tiles(instances: Sequence[Instance], size: tuple[int, int]) -> Iterator[_Ti
             )
             waiting[:0] = halves
             continue
-        yield _Tile(top, left, regions, members, inside)
+        yield Tile(top, left, regions, members, inside)
 
 
 def _row(
-    case: str, picture: NDArray[np.uint8], tile: _Tile, size: tuple[int, int], place: dict[str, Any]
+    case: str, picture: NDArray[np.uint8], tile: Tile, size: tuple[int, int], place: dict[str, Any]
 ) -> tuple[dict[str, Any], bytes]:
     """A row and the sha256 of its decoded content (id, pixels, mask, objects, split)."""
     height, width = tile.regions.shape

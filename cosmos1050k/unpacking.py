@@ -23,6 +23,7 @@ from tqdm import tqdm
 from cosmos1050k.errors import BadFile
 from cosmos1050k.members import BY_HAND, Damaged, Member, Passing, Target, inside, printable
 from cosmos1050k.readers import AGAIN
+from cosmos1050k.readers.pixels import said
 
 _CHUNK = 2**20
 #: No path and no header is longer: what claims to be is not read.
@@ -60,17 +61,13 @@ def extract(archive: Path, name: str, folder: Path) -> list[BadFile]:
             unpack(archive, target)
             target.settle_links()
         except _DAMAGED as error:  # type: ignore[misc]  # isal's stub
-            raise BadFile(name, f"damaged archive ({_text(error)})", AGAIN) from None
+            raise BadFile(name, f"damaged archive ({said(error)})", AGAIN) from None
         except OSError as error:
             if error.errno is None:  # of a decompressor
-                raise BadFile(name, f"damaged archive ({_text(error)})", AGAIN) from None
+                raise BadFile(name, f"damaged archive ({said(error)})", AGAIN) from None
             problem = f"can't be unpacked ({error.strerror})"
             raise Passing(name, problem, "make room, or change its permissions") from None
     return target.problems
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -79,16 +76,16 @@ def _alone(target: Target, member: Member) -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
-        target.leave_out(member.name, f"is packed in an unknown way ({_text(error)})", BY_HAND)
+        target.leave_out(member.name, f"is packed in an unknown way ({said(error)})", BY_HAND)
     except rarfile.RarCannotExec:
         remedy = f"install unrar, unar, 7z or bsdtar, or {BY_HAND}"
         raise Passing(target.name, "compressed RAR, for which a tool is needed", remedy) from None
     except _DAMAGED as error:  # type: ignore[misc]  # isal's stub
-        target.leave_out(member.name, f"is damaged ({_text(error)})", AGAIN)
+        target.leave_out(member.name, f"is damaged ({said(error)})", AGAIN)
     except OSError as error:
         if error.errno is not None:
             raise
-        target.leave_out(member.name, f"is damaged ({_text(error)})", AGAIN)
+        target.leave_out(member.name, f"is damaged ({said(error)})", AGAIN)
 
 
 def _zip(path: Path, target: Target) -> None:

@@ -11,25 +11,21 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.uid import UID, SegmentationStorage
+from pydicom.uid import SegmentationStorage
 
 from cosmos1050k.errors import BadFile
-from cosmos1050k.readers import AGAIN, Volume, geometry, refuse_size
+from cosmos1050k.readers import Volume, geometry, refuse_size
 from cosmos1050k.readers.dicom_header import damaged, numbers, planes, read_dataset
-from cosmos1050k.readers.dicom_pixels import stored_pixels
-from cosmos1050k.readers.voxels import truncated
+from cosmos1050k.readers.dicom_pixels import refuse_promise, stored_pixels
 
-#: No codec here makes more bytes of one, but for frames that are blank throughout.
-_MOST_EXPANSION = 1032
 #: Of bits or fractions, and of label maps, which pydicom has no name for yet.
 SEGMENTATIONS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the header states: frames, rows, columns, samples; rescaling; where the frames lie together."""
+    """How the header has the values scaled, and where the frames lie together."""
 
-    shape: tuple[int, int, int, int]
     slope: float
     intercept: float
     affine: NDArray[np.float64] | None
@@ -42,18 +38,15 @@ def read(path: Path, name: str) -> Volume:
     place its frames in the patient (X-ray, ultrasound), or they don't form one stack.
 
     Raises:
-        BadFile: not DICOM, no picture, a segmentation object, truncated, damaged, coded in a way that can't be
-            read, scaled differently from frame to frame, or larger than `MAX_BYTES`.
+        BadFile: not DICOM, no picture, a segmentation object, truncated, damaged, of an unknown coding, with
+            frames scaled differently, or larger than `MAX_BYTES`.
     """
     header = read_dataset(path, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            layout = _layout(header, path.stat().st_size, name)
-            pixels = stored_pixels(header, name)
-            if header.PhotometricInterpretation == "MONOCHROME1":
-                pixels = _full_range(header)[0] + _full_range(header)[1] - pixels
-            pixels = _rescaled(pixels, layout, *_full_range(header))
+            layout = _layout(header, name)
+            pixels = _rescaled(_as_shown(stored_pixels(header, name), header), layout, header)
     except BadFile:
         raise
     except Exception as error:
@@ -63,7 +56,7 @@ def read(path: Path, name: str) -> Volume:
     return Volume(pixels.transpose(2, 1, 0), layout.affine)
 
 
-def _layout(header: pydicom.Dataset, held: int, name: str) -> _Layout:
+def _layout(header: pydicom.Dataset, name: str) -> _Layout:
     """The header, checked before any pixel is decoded."""
     if header.get("SOPClassUID") in SEGMENTATIONS:
         raise BadFile(name, "a segmentation object", "name the segment to read")
@@ -76,15 +69,9 @@ def _layout(header: pydicom.Dataset, held: int, name: str) -> _Layout:
     shape = (frames, int(header.Rows), int(header.Columns), samples)
     slope, intercept = _rescaling(header, name)
     refuse_size(name, shape, bits // 8 if slope.is_integer() and intercept.is_integer() else 8)
-    stored = int(np.prod(shape, dtype=object)) * bits // 8
-    if UID(header.file_meta.TransferSyntaxUID).is_encapsulated:
-        held *= _MOST_EXPANSION
-    elif header.PhotometricInterpretation == "YBR_FULL_422":
-        stored = stored * 2 // 3
-    if stored > held:
-        raise truncated(name, f"at most {held}", stored)
-    found = planes(header, frames)
-    return _Layout(shape, slope, intercept, None if found is None else _together(found))
+    refuse_promise(header, shape, bits, name)
+    found = planes(header, range(frames))
+    return _Layout(slope, intercept, None if found is None else _together(found))
 
 
 def _rescaling(header: pydicom.Dataset, name: str) -> tuple[float, float]:
@@ -98,12 +85,10 @@ def _rescaling(header: pydicom.Dataset, name: str) -> tuple[float, float]:
         for group in groups
         if group.get("PixelValueTransformationSequence")
     ]
-    pairs = set()
-    for fields in scaled or [header]:
-        slope, intercept = numbers(fields, "RescaleSlope", 1), numbers(fields, "RescaleIntercept", 1)
-        pairs.add(
-            (1.0 if slope is None else float(slope[0]), 0.0 if intercept is None else float(intercept[0]))
-        )
+    pairs = {
+        (_number(fields, "RescaleSlope", 1.0), _number(fields, "RescaleIntercept", 0.0))
+        for fields in scaled or [header]
+    }
     if len(pairs) > 1:
         raise BadFile(name, "frames scaled differently", "give one file per frame")
     slope, intercept = pairs.pop()
@@ -112,23 +97,37 @@ def _rescaling(header: pydicom.Dataset, name: str) -> tuple[float, float]:
     return slope, intercept
 
 
+def _number(fields: pydicom.Dataset, keyword: str, default: float) -> float:
+    found = numbers(fields, keyword, 1)
+    return default if found is None else float(found[0])
+
+
 def _full_range(header: pydicom.Dataset) -> tuple[int, int]:
     """The lowest and the highest value that the stored bits can hold."""
-    bits = int(header.BitsStored)
-    return (-(1 << bits - 1), (1 << bits - 1) - 1) if header.PixelRepresentation else (0, (1 << bits) - 1)
+    half = 1 << (int(header.BitsStored) - 1)
+    return (-half, half - 1) if header.PixelRepresentation else (0, 2 * half - 1)
 
 
-def _rescaled(pixels: NDArray[np.generic], layout: _Layout, lowest: int, highest: int) -> NDArray[np.generic]:
-    """In the smallest integral type that holds every value the bits can give, as ITK has it; else in float64."""
-    slope, intercept = layout.slope, layout.intercept
-    if (slope, intercept) == (1, 0):
+def _as_shown(pixels: NDArray[np.integer], header: pydicom.Dataset) -> NDArray[np.integer]:
+    if header.PhotometricInterpretation != "MONOCHROME1":
         return pixels
-    ends = (lowest * slope + intercept, highest * slope + intercept)
-    kinds = (np.uint8, np.uint16, np.uint32) if min(ends) >= 0 else (np.int8, np.int16, np.int32)
+    return pixels.dtype.type(sum(_full_range(header))) - pixels
+
+
+def _rescaled(
+    pixels: NDArray[np.integer], layout: _Layout, header: pydicom.Dataset
+) -> NDArray[np.integer] | NDArray[np.float64]:
+    """In the smallest integral type for all that the stored bits can give, as in ITK; else in float64."""
+    slope, intercept = layout.slope, layout.intercept
+    if (slope, intercept) == (1, 0) or pixels.ndim == 4:
+        return pixels
     if slope.is_integer() and intercept.is_integer():
-        for kind in kinds:
-            if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
-                return pixels.astype(kind) * kind(slope) + kind(intercept)
+        lowest, highest = _full_range(header)
+        stored = (min(lowest, int(pixels.min())), max(highest, int(pixels.max())))
+        ends = sorted(int(slope) * value + int(intercept) for value in stored)
+        for kind in ("u1", "u2", "u4") if ends[0] >= 0 else ("i1", "i2", "i4"):
+            if np.iinfo(kind).min <= ends[0] and ends[1] <= np.iinfo(kind).max:
+                return pixels.astype(kind) * np.dtype(kind).type(slope) + np.dtype(kind).type(intercept)
     return pixels.astype(np.float64) * slope + intercept
 
 

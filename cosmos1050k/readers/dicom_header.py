@@ -4,7 +4,6 @@ import mmap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -46,49 +45,55 @@ def read_dataset(path: Path, name: str) -> pydicom.Dataset:
 
 def damaged(name: str, error: Exception) -> BadFile:
     said = " ".join(str(error).split())[:100] or type(error).__name__
-    return BadFile(name, f"damaged DICOM header ({said})", AGAIN)
+    return BadFile(name, f"damaged DICOM file ({said})", AGAIN)
 
 
-def planes(header: pydicom.Dataset, frames: int) -> list[NDArray[np.float64]] | None:
-    """The affine of each frame as a slice of its own; None where the file doesn't place every frame.
+def planes(header: pydicom.Dataset, frames: Sequence[int]) -> list[NDArray[np.float64]] | None:
+    """The affine of each of these frames as a slice of its own; None where the file doesn't place them all.
 
     The step to the next slice is the distance or thickness that is stated, else 1 mm.
+
+    Args:
+        frames: indices of frames, from 0.
     """
     groups = header.get("PerFrameFunctionalGroupsSequence")
     if not groups:
-        plane = _plane([header], [header], [header]) if frames == 1 else None
+        plane = _plane(header, header, header) if list(frames) == [0] else None
         return None if plane is None else [plane]
     shared = (header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     found = []
-    for group in groups:
-        places, turns, sizes = (
-            (group.get(field) or shared.get(field) or [None])[:1]
+    for frame in frames:
+        if frame >= len(groups):
+            return None
+        place, turn, size = (
+            (groups[frame].get(field) or shared.get(field) or [None])[0]
             for field in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
         )
-        plane = _plane(places, turns, sizes)
-        if plane is None:
+        if (plane := _plane(place, turn, size)) is None:
             return None
         found.append(plane)
-    return found if len(found) == frames else None
+    return found
 
 
-def _plane(places: Sequence[Any], turns: Sequence[Any], sizes: Sequence[Any]) -> NDArray[np.float64] | None:
-    """One slice from the data sets that hold position, orientation and pixel spacing, each a list of one."""
-    place = numbers(places[0], "ImagePositionPatient", 3)
-    turn = numbers(turns[0], "ImageOrientationPatient", 6)
-    spacing = numbers(sizes[0], "PixelSpacing", 2)
-    if place is None or turn is None or spacing is None:
+def _plane(
+    place: pydicom.Dataset | None, turn: pydicom.Dataset | None, size: pydicom.Dataset | None
+) -> NDArray[np.float64] | None:
+    """One slice, from the data sets that hold its position, its orientation and its pixels' size."""
+    origin = numbers(place, "ImagePositionPatient", 3)
+    cosines = numbers(turn, "ImageOrientationPatient", 6)
+    spacing = numbers(size, "PixelSpacing", 2)
+    if origin is None or cosines is None or spacing is None:
         return None
-    thickness = numbers(sizes[0], "SpacingBetweenSlices", 1)
+    thickness = numbers(size, "SpacingBetweenSlices", 1)
     if thickness is None or not thickness[0] > 0:
-        thickness = numbers(sizes[0], "SliceThickness", 1)
+        thickness = numbers(size, "SliceThickness", 1)
     if thickness is None or not thickness[0] > 0:
         thickness = np.ones(1)
     with np.errstate(all="ignore"):
-        along_row, down_column = (part / np.linalg.norm(part) for part in (turn[:3], turn[3:]))
+        along_row, down_column = (part / np.linalg.norm(part) for part in (cosines[:3], cosines[3:]))
         across = np.cross(along_row, down_column)
         steps = np.column_stack([along_row * spacing[1], down_column * spacing[0], across * thickness[0]])
-    affine = geometry.from_lps(steps, place)
+    affine = geometry.from_lps(steps, origin)
     if not geometry.spans(affine):
         raise ValueError("its position, orientation and spacing span no space")
     return affine

@@ -4,9 +4,12 @@ GDCM parses files with no bound on memory and takes a frame's size from the fram
 here: what decoding needs, the frames framed anew, and only if each has the size that the header states.
 """
 
+import math
 import struct
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -18,20 +21,42 @@ from pydicom.uid import RLELossless
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, by_simpleitk
+from cosmos1050k.readers.voxels import truncated
 
+#: Coded frames give more bytes for each only if they are blank, and few of those are as large as this.
+_MOST_EXPANSION, _HARMLESS_BYTES = 1032, 2**26
 #: What a decoder needs to know.
 _NEEDED = (
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
 )  # fmt: skip
-#: Frames of JPEG, JPEG-LS; of those, where height, width and number of samples stand behind the marker.
-_JPEG, _JPEG_SIZE = b"\xff\xd8", struct.Struct(">xxxHHB")
+#: How JPEG and JPEG-LS begin; behind a size marker stand bits, height, width and number of samples.
+_JPEG, _JPEG_SIZE = b"\xff\xd8", struct.Struct(">xxBHHB")
 _JPEG_STARTS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-#: JPEG 2000's first two markers, and behind them right, bottom, left, top (tiles: 4 more), samples.
-_JPEG_2000, _JPEG_2000_SIZE = b"\xff\x4f\xff\x51", struct.Struct(">xxxxIIIIxxxxxxxxxxxxxxxxH")
+#: JPEG 2000's first two markers, and behind them right, bottom, left, top, the tiles, samples, bits − 1.
+_JPEG_2000, _JPEG_2000_SIZE = b"\xff\x4f\xff\x51", struct.Struct(">xxxxIIIIxxxxxxxxxxxxxxxxHB")
 
 
-def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
+def refuse_promise(header: pydicom.Dataset, shape: Sequence[int], bits: int, name: str) -> None:
+    """Refuses a header that states more pixels than the file can hold, before memory is taken for them.
+
+    Args:
+        shape: frames × rows × columns × samples.
+        bits: of one sample.
+
+    Raises:
+        BadFile: it does.
+    """
+    stated, held = math.prod(shape) * bits // 8, len(header.PixelData)
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        held = max(held * _MOST_EXPANSION, _HARMLESS_BYTES)
+    elif header.PhotometricInterpretation == "YBR_FULL_422":
+        stated = stated * 2 // 3
+    if stated > held:
+        raise truncated(name, f"at most {held}", stated)
+
+
+def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.integer]:
     """Frames × rows × columns, × 3 where they are colours: RGB, and those of a palette in 8 bits.
 
     Args:
@@ -39,12 +64,12 @@ def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
 
     Raises:
         BadFile: a frame is damaged, missing, or not of the size that the header states.
-        Exception: what pydicom raises for fields that contradict each other.
+        Exception: pydicom's, of any kind, where fields are missing or contradict each other.
     """
     syntax = header.file_meta.TransferSyntaxUID
     gray = int(header.SamplesPerPixel) == 1
     if syntax.is_encapsulated and syntax != RLELossless:
-        pixels = _by_gdcm(header, name)
+        pixels: NDArray[Any] = _by_gdcm(header, name)
     else:
         pixels, _ = get_decoder(syntax).as_array(header)
     shape = (
@@ -55,10 +80,11 @@ def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
     )
     if pixels.size != np.prod(shape):
         raise BadFile(name, f"decodes to {pixels.size} numbers, not a shape of {shape}", AGAIN)
-    pixels = pixels.reshape(shape)
+    pixels = pixels.reshape(shape).astype(pixels.dtype.newbyteorder("="), copy=False)
     if header.PhotometricInterpretation == "PALETTE COLOR":
-        colours = apply_color_lut(pixels, header)
-        pixels = colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
+        pixels = apply_color_lut(pixels, header)
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
     return pixels
 
 
@@ -69,8 +95,10 @@ def _by_gdcm(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
     if len(frames) != count:
         raise BadFile(name, f"truncated: {len(frames)} of {count} frames", AGAIN)
     for number, frame in enumerate(frames, start=1):
-        if (size := _coded_size(frame)) != stated:
-            problem = f"frame {number} is coded as {size or 'nothing known'}, the header says {stated}"
+        size, bits = _coded(frame)
+        # GDCM crashes on some frames of more bits than it knows.
+        if size != stated or not 2 <= bits <= int(header.BitsAllocated):
+            problem = f"frame {number} is coded as {size} of {bits} bits, where the header states {stated}"
             raise BadFile(name, problem, AGAIN)
     plain = pydicom.Dataset()
     for field in _NEEDED:
@@ -91,17 +119,17 @@ def _by_gdcm(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
         return by_simpleitk.pixels(Path(file.name), name, "GDCMImageIO")
 
 
-def _coded_size(frame: bytes) -> tuple[int, int, int] | None:
-    """Height, width and number of samples of a coded frame, of its first image; None where it has none."""
-    if (place := frame.find(_JPEG_2000, 0, 512)) >= 0 and len(frame) >= place + 4 + _JPEG_2000_SIZE.size:
-        right, bottom, left, top, samples = _JPEG_2000_SIZE.unpack_from(frame, place + 4)
-        return bottom - top, right - left, samples
+def _coded(frame: bytes) -> tuple[tuple[int, int, int], int]:
+    """Height, width and number of samples of a coded frame, and bits of one; zeros where it has none."""
+    if frame.startswith(_JPEG_2000) and len(frame) >= 4 + _JPEG_2000_SIZE.size:
+        right, bottom, left, top, samples, bits = _JPEG_2000_SIZE.unpack_from(frame, 4)
+        return (bottom - top, right - left, samples), (bits & 127) + 1
     place = 2 if frame.startswith(_JPEG) else len(frame)
     while place + 2 + _JPEG_SIZE.size <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]
         if marker in _JPEG_STARTS:
-            height, width, samples = _JPEG_SIZE.unpack_from(frame, place + 2)
-            return height, width, samples
+            bits, height, width, samples = _JPEG_SIZE.unpack_from(frame, place + 2)
+            return (height, width, samples), bits
         length = int.from_bytes(frame[place + 2 : place + 4], "big")
         place += 1 if marker == 0xFF else 2 + length
-    return None
+    return (0, 0, 0), 0

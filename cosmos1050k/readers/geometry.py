@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 #: How far a direction may differ between slices of one volume, as a component of a unit vector.
 _SAME_DIRECTION = 1e-3
 #: Slices nearer than this, in mm, lie in one place.
-_SAME_PLACE_MM = 1e-3
+SAME_PLACE_MM = 1e-3
 
 
 def from_lps(steps: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ def stacked(first: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[
     if len(places) == 1:
         return first
     steps = np.diff(places @ normal(first))
-    if not ((steps > _SAME_PLACE_MM).all() or (steps < -_SAME_PLACE_MM).all()):
+    if not ((steps > SAME_PLACE_MM).all() or (steps < -SAME_PLACE_MM).all()):
         return None
     affine = first.copy()
     affine[:3, 2] = (places[-1] - places[0]) / (len(places) - 1)

@@ -14,6 +14,7 @@ looked up, and gray of 1, 2 or 4 bits spread over 0…255, as for other pictures
 "white is zero" is inverted, so that the numbers are those of the picture shown. Orientation is not applied.
 """
 
+import logging
 import math
 import struct
 import zlib
@@ -28,13 +29,22 @@ from tifffile import PHOTOMETRIC, TiffFrame, TiffPage, TiffPageSeries
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, Volume, refuse_size
-from cosmos1050k.readers.pixels import as_volume, looked_up
+from cosmos1050k.readers.pixels import as_volume, looked_up, said
+
+# What is wrong with a file is one line of this module's.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _IMAGEJ_CHANNELS = 7
 _LAST_CHANNELS = 4
 #: No compression in use gives more: a blank row of a fax is one bit of the file.
 _MOST_EXPANSION = 2**16
 _MOST_TAGS = 4096
+#: Tags from here on are a program's own; their values are of no use here and often damaged by other programs.
+_PRIVATE = 32768
+#: Type of a tag's value → bytes.
+_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
+}  # fmt: skip
 #: Of the tag ExtraSamples; and the tag that says what zero looks like.
 _ALPHA = (1, 2)
 _PHOTOMETRIC_TAG = 262
@@ -73,32 +83,37 @@ def read(path: Path, name: str) -> Volume:
 
 
 def _damaged(name: str, error: Exception) -> BadFile:
-    return BadFile(name, f"damaged TIFF ({' '.join(str(error).split()) or type(error).__name__})", AGAIN)
+    return BadFile(name, f"damaged TIFF ({said(error)})", AGAIN)
 
 
 def _follow_pages(file: IO[bytes], name: str) -> None:
-    """Refuses a chain of pages that breaks off or runs in a circle: tifffile would give the pages before."""
+    """Refuses what breaks off or runs in a circle, where tifffile would do with the pages or tags it has."""
     start = file.read(16)
-    order = {b"II": "<", b"MM": ">"}.get(start[:2])
+    order = {b"II": "<", b"MM": ">"}.get(start[:2], "")
     version = struct.unpack(f"{order}H", start[2:4])[0] if order and len(start) >= 8 else 0
     if version not in (42, 43):
         raise BadFile(name, "not a TIFF file", AGAIN)
-    # BigTIFF, version 43, has wider counts, tags and offsets.
-    count_form, tag, offset_form, place = ("H", 12, "I", 4) if version == 42 else ("Q", 20, "Q", 8)
+    # BigTIFF, version 43, has wider counts and offsets; a tag is code, type, count, and value or its offset.
+    number, tag, offset_form = ("H", "HHII", "I") if version == 42 else ("Q", "HHQQ", "Q")
+    width, size = struct.calcsize(offset_form), file.seek(0, 2)
     seen: set[int] = set()
     try:
-        (offset,) = struct.unpack_from(f"{order}{offset_form}", start, place)
+        (offset,) = struct.unpack_from(order + offset_form, start, width)
         while offset:
             if offset in seen:
                 raise BadFile(name, f"its page {len(seen)} is followed by an earlier one", AGAIN)
             seen.add(offset)
             file.seek(offset)
-            (count,) = struct.unpack(f"{order}{count_form}", file.read(struct.calcsize(count_form)))
+            (count,) = struct.unpack(order + number, file.read(struct.calcsize(number)))
             if count > _MOST_TAGS:
                 raise BadFile(name, f"a page of {count} tags", AGAIN)
-            file.seek(count * tag, 1)
-            (offset,) = struct.unpack(f"{order}{offset_form}", file.read(place))
-    except (struct.error, OverflowError, ValueError):
+            tags = file.read(count * struct.calcsize(f"={tag}"))
+            (offset,) = struct.unpack(order + offset_form, file.read(width))
+            for code, kind, length, place in struct.iter_unpack(order + tag, tags):
+                bytes_of = length * _BYTES.get(kind, 0)
+                if code < _PRIVATE and bytes_of > width and place + bytes_of > size:
+                    raise BadFile(name, f"truncated: the value of its tag {code} is missing", AGAIN)
+    except (struct.error, OverflowError, ValueError):  # the last two of a seek too far
         raise BadFile(name, f"truncated: no page {max(len(seen), 1)}", AGAIN) from None
 
 
@@ -157,7 +172,7 @@ def _refuse(series: TiffPageSeries, size: int, name: str) -> None:
     if page.photometric not in (*_GRAY, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE) and not (
         page.photometric == PHOTOMETRIC.YCBCR and page.compression == _JPEG  # which the decoder makes RGB
     ):
-        kind = getattr(page.photometric, "name", page.photometric)
+        kind = page.photometric.name if isinstance(page.photometric, PHOTOMETRIC) else "unknown"
         raise BadFile(name, f"colours stored as {kind}, expected gray, RGB or a palette", "convert it to RGB")
     if page.dtype is None or page.dtype.kind not in "buif" or isinstance(page.bitspersample, tuple):
         raise BadFile(name, f"values of type {page.dtype or 'unknown'}, expected one number each", AGAIN)

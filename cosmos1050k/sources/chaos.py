@@ -41,7 +41,8 @@ ORGANS = (
     Label(object="Kidney", instance="left", above=175, up_to=200, weight=189),
     Label(object="Spleen", above=240, up_to=255, weight=252),
 )
-#: Below `Train_Sets`: modality, folder of a patient, images in it, labels.
+TOP = "**/{set:(?:CHAOS_)?Train_Sets}"  # not Test_Sets, which have no labels
+#: Below that: modality, folder of a patient, images in it, labels.
 SERIES = {
     "CT": ("CT", "CT/{patient}", "DICOM_anon", LIVER),
     "T1DUAL": ("T1W MRI", "MR/{patient}/T1DUAL", "DICOM_anon/InPhase", ORGANS),
@@ -55,8 +56,8 @@ def cases(root: Path) -> Iterator[Case | BadFile]:
             root,
             partial(_case, series),
             by_place=True,
-            image=f"**/Train_Sets/{folder}/{images}/{{slice}}.dcm",
-            mask=f"**/Train_Sets/{folder}/Ground/{{slice}}.png",
+            image=f"{TOP}/{folder}/{images}/{{slice}}.dcm",
+            mask=f"{TOP}/{folder}/Ground/{{slice}}.png",
         )
 
 

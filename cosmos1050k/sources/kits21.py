@@ -21,7 +21,7 @@ SOURCE = Source(
     modalities=("CT",),
     objects=("Kidney", "Kidney Tumor", "Kidney Cyst"),
     note="Labels come with a clone of github.com/neheller/kits21, images by its script. Versions before "
-    "2.0.0 have other label values and are told by their files of ureters. The 100 test cases are unreleased.",
+    "2.0.0 have other label values told by their files of ureters. The 100 test cases are not released.",
 )
 
 LABELS = (

@@ -122,7 +122,7 @@ def _zones(root: Path) -> tuple[Label, ...]:
     try:
         values = {part: int(value) for value, part in json.loads(content)["labels"].items()}
         zones = tuple(Label(object=ZONES[part], value=values[part]) for part in ZONES)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise BadFile(
             name, f"does not say which labels are {' and '.join(ZONES)}", "fetch it again"
         ) from None

@@ -44,10 +44,13 @@ def slices(volume: Volume) -> list[np.ndarray]:
     return found
 
 
-def on_mutations(sound: Sequence[bytes], accepts: Callable[[bytes], object], examples: int = 400) -> None:
+def on_mutations(sound: Sequence[bytes], accepts: Callable[[bytes], object], examples: int = 400) -> int:
     """Calls `accepts` with sound files of which some bytes are changed or missing, the same in every run.
 
-    It may raise BadFile, and nothing else; some files are refused so, and some not.
+    It may raise BadFile, and nothing else.
+
+    Returns:
+        How many files were refused so; the others were not.
     """
     refusals = []
 
@@ -61,7 +64,7 @@ def on_mutations(sound: Sequence[bytes], accepts: Callable[[bytes], object], exa
 
     each()
     assert all(refusal.isprintable() for refusal in refusals)
-    assert examples / 10 < len(refusals) < examples * 0.95
+    return len(refusals)
 
 
 @st.composite

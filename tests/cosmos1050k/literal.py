@@ -61,17 +61,16 @@ def sliced_as_stored(array: np.ndarray, axis: int) -> np.ndarray:
 # Section 1, step 3: which slices are kept.
 
 
-def fits(label: Label, value: float | Sequence[float]) -> bool:
-    """Whether a pixel of a mask, one value or one per channel, is the label's."""
-    channels = list(value) if isinstance(value, Sequence) else [value]
-    if label.colour is not None:
-        return all(
-            abs(one - wanted) <= label.within for one, wanted in zip(channels, label.colour, strict=True)
-        )
-    if label.values:
+def fits(label: Label, value: float | list) -> bool:
+    """Whether a pixel of a mask, one value or a list of one per channel, is the label's."""
+    channels = value if isinstance(value, list) else [value]
+    if label.value is not None:
         return channels[0] in label.values
-    mean = channels[0] if len(channels) == 1 else sum(channels) / len(channels)
-    return mean > label.above and (label.up_to is None or mean <= label.up_to)
+    if label.above is not None:
+        mean = channels[0] if len(channels) == 1 else sum(channels) / len(channels)
+        return mean > label.above and (label.up_to is None or mean <= label.up_to)
+    pairs = zip(channels, label.colour, strict=True)
+    return all(abs(one - wanted) <= label.within for one, wanted in pairs)
 
 
 def sum_of_values(mask: np.ndarray, labels: Sequence[Label], every_pixel: int | None = None) -> int:
@@ -84,10 +83,11 @@ def sum_of_values(mask: np.ndarray, labels: Sequence[Label], every_pixel: int | 
         if every_pixel is not None:
             total += every_pixel if value else 0
             continue
-        by_value = [label for label in labels if label.values and fits(label, value)]
-        others = [label for label in labels if not label.values and fits(label, value)]
+        fitting = [label for label in labels if fits(label, value)]
+        by_value = [label for label in fitting if label.value is not None]
+        others = [label for label in fitting if label.value is None]
         if by_value or (others and others[0].instances == "values"):
-            total += int(value[0] if isinstance(value, Sequence) else value)
+            total += int(value[0] if isinstance(value, list) else value)
         elif others:
             total += others[0].weight
     return total
@@ -213,11 +213,12 @@ def regions(
     Every combination of masks that occurs is a number; they count up with the combinations, of which the one
     with the later mask is the later: 0, 1, 0+1, 2, 0+2, 1+2, …
     """
-    combination = {
-        (x, y): tuple(number for number, mask in enumerate(masks) if (x, y) in mask)
-        for y in range(height)
-        for x in range(width)
+    combination: dict[tuple[int, int], tuple[int, ...]] = {
+        (x, y): () for y in range(height) for x in range(width)
     }
+    for number, mask in enumerate(masks):
+        for pixel in mask:
+            combination[pixel] += (number,)
     occurring = sorted(set(combination.values()) - {()}, key=lambda members: sum(2**one for one in members))
     if len(occurring) > most:
         return None

@@ -46,11 +46,10 @@ def on_ten_thousand(packs: st.SearchStrategy[Sequence[Drawn]], check: Callable[[
 def codes(draw: st.DrawFn, shape: tuple[int, ...], bits: int) -> np.ndarray:
     """An array of any numbers of so many bits (1, 2, 4 or 8)."""
     size = math.prod(shape)
-    data = np.frombuffer(
-        draw(st.binary(min_size=-(-size * bits // 8), max_size=-(-size * bits // 8))), np.uint8
-    )
-    each = np.unpackbits(data).reshape(-1, bits) @ (1 << np.arange(bits))
-    return each.reshape(shape).astype(np.uint8)
+    count = math.ceil(size * bits / 8)
+    drawn = np.frombuffer(draw(st.binary(min_size=count, max_size=count)), np.uint8)
+    numbers = np.unpackbits(drawn).reshape(-1, bits) @ (1 << np.arange(bits))
+    return numbers[:size].reshape(shape).astype(np.uint8)
 
 
 def pixels(mask: np.ndarray) -> frozenset[tuple[int, int]]:

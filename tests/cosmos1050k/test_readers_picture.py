@@ -310,7 +310,8 @@ def test_mutations_are_refused_or_read(tmp_path: Path, ending: str) -> None:
         path.write_bytes(gzip.compress(data, 1) if gzipped else data)
         assert slices(picture.read(path, path.name))
 
-    on_mutations(list(SOUND.values()), accepts, 100 if gzipped else 400)
+    examples = 100 if gzipped else 400
+    assert 0.1 < on_mutations(list(SOUND.values()), accepts, examples) / examples < 0.95
 
 
 @pytest.mark.parametrize(

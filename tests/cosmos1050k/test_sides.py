@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy import ndimage
@@ -107,11 +108,12 @@ def test_fragments_join_the_nearer_in_space_however_the_volume_lies(seed: int) -
     sizes = ndimage.sum_labels(mask, numbers, range(1, count + 1))
     first, second = np.argsort(-sizes, kind="stable")[:2] + 1
     millimetres = [np.argwhere(numbers == number) @ affine[:3, :3].T for number in range(1, count + 1)]
-    left, right = sorted((first, second), key=lambda number: millimetres[number - 1][:, 0].mean())
+    across = [millimetres[large - 1][:, 0].mean() for large in (first, second)]
+    side_of_first = 1 if across[0] < across[1] else 2
     for number, own in enumerate(millimetres, start=1):
-        to_left, to_right = (cdist(own, millimetres[large - 1]).min() for large in (left, right))
-        side = 1 if to_left < to_right else 2
-        assert set(parts[numbers == number]) == {side}
+        to_first, to_second = (cdist(own, millimetres[large - 1]).min() for large in (first, second))
+        nearer_first = to_first < to_second + 1e-9
+        assert set(parts[numbers == number]) == {side_of_first if nearer_first else 3 - side_of_first}
     assert not parts[~mask].any()
 
 

@@ -56,12 +56,48 @@ def test_the_record_is_closed_and_typed() -> None:
             Source(**{**sample, field: wrong})
 
 
-def test_a_label_has_one_rule_and_counts_as_the_keep_rule_says() -> None:
-    assert Label(object="Liver", value=6).counts_as == 6
-    assert Label(object="Liver", at_least=128).counts_as == 1
-    for wrong in ({}, {"value": 1, "at_least": 1}, {"value": 0}, {"at_least": 0}):
-        with pytest.raises(ValidationError):
-            Label(object="Liver", **wrong)
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {"value": 1},
+        {"value": (1, 3), "instance": "left"},
+        {"above": 0},
+        {"above": 127, "up_to": 128, "weight": 255},
+        {"colour": (255, 0, 0), "within": 3, "instances": "components"},
+        {"above": 0, "instances": "values"},
+        {"value": 6, "instances": "sides"},
+    ],
+)
+def test_a_label_has_one_rule(sound: dict) -> None:
+    Label(object="Liver", **sound)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({}, "give one of value, above and colour"),
+        ({"value": 1, "above": 1}, "give one of value, above and colour"),
+        ({"above": 1, "colour": (1, 2, 3)}, "give one of value, above and colour"),
+        ({"value": 0}, "0 is the background"),
+        ({"value": (1, 0)}, "0 is the background"),
+        ({"above": -1}, "0 is the background"),
+        ({"above": 3, "up_to": 3}, "up_to goes with a smaller above"),
+        ({"value": 3, "up_to": 4}, "up_to goes with a smaller above"),
+        ({"value": 3, "within": 4}, "within goes with colour"),
+        ({"above": 0, "instances": "values", "instance": "left"}, "its instances name themselves"),
+        ({"value": 1, "instances": "values"}, "instances by value need above"),
+        ({"at_least": 128}, "at_least"),
+    ],
+)
+def test_a_label_of_no_or_two_rules_is_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Label(object="Liver", **wrong)
+
+
+def test_the_values_of_a_label() -> None:
+    assert Label(object="Liver", value=6).values == (6,)
+    assert Label(object="Liver", value=(6, 2)).values == (6, 2)
+    assert Label(object="Liver", above=6).values == ()
 
 
 def test_a_case_lists_each_file_once_the_image_first() -> None:

@@ -5,6 +5,7 @@ MetaImages of one slice in `training/`, and in `testing/` patients of the same n
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
@@ -92,7 +93,7 @@ def _nifti(stem: Path, values: np.ndarray) -> Path:
 
 
 def _read(path: Path) -> np.ndarray:
-    return np.asanyarray(containers.nib.load(path).dataobj)
+    return np.asanyarray(nib.load(path).dataobj)
 
 
 def _metaimage(stem: Path, values: np.ndarray) -> Path:

@@ -35,7 +35,7 @@ def _release(folder: Path, patients: int, seed: int, older: bool) -> list[TrueRo
             random = np.random.default_rng([seed, number, first])
             truth += _eye(folder, part, first + number, kind, random, older)
     random = np.random.default_rng([seed, patients])
-    return truth + _eye(folder, "training", 40, "closed", random, older)
+    return truth + _eye(folder, "training", 21 + patients, "closed", random, older)
 
 
 def _eye(
