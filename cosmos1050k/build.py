@@ -137,7 +137,7 @@ def _plan(
     sums, sizes = index.sums, index.sizes
     tasks, skipped = [], []
     for case in cases:
-        problems = (_problem(source, root, name, sums, raw_files) for name in case.files)
+        problems = (_problem(source, root, name, index, raw_files) for name in case.files)
         problem = next(filter(None, problems), None)
         if problem is not None:
             skipped.append(Skipped(case=case.case, reason=str(problem)))
@@ -155,10 +155,13 @@ def _plan(
 
 
 def _problem(
-    source: Source, root: Path, name: str, sums: Mapping[str, str], raw_files: Mapping[str, Path]
+    source: Source, root: Path, name: str, index: RawIndex, raw_files: Mapping[str, Path]
 ) -> BadFile | None:
+    sums = index.sums
     if (root / name).is_symlink() and release.leaves(root, root / name):
         return BadFile(name, "a link that leads out of the release", "put the file itself in its place")
+    if name in index.unreadable:
+        return BadFile(name, f"can't be read ({index.unreadable[name]})", "mend its permissions or remove it")
     if name not in sums:
         if name in raw_files:
             return BadFile(name, "not indexed", f"run `cosmos index {source.slug}`")

@@ -3,13 +3,14 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from cosmos1050k import archives, release, sources
-from cosmos1050k.errors import BadFile, InputError
+from cosmos1050k.errors import InputError
 from cosmos1050k.source import Source
 
 
@@ -27,13 +28,14 @@ PHANTOM = "PHANTOM"
 
 
 class RawIndex(BaseModel):
-    """All raw files of a source, sorted by name. Without place or time: equal files give equal indices."""
+    """All raw files of a source, sorted by name; of those that can't be read, why. Without place or time: equal files give equal indices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     source: str
     files: tuple[RawFile, ...]
+    unreadable: dict[str, str] = {}
 
-    @property
+    @cached_property
     def sums(self) -> dict[str, str]:
         return {file.name: file.sha256 for file in self.files}
 
@@ -41,13 +43,14 @@ class RawIndex(BaseModel):
     def phantom(self) -> bool:
         return any(Path(file.name).name == PHANTOM for file in self.files)
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         return {file.name: file.size for file in self.files}
 
 
 #: Absolute path → size, modification time in ns, sha256: what need not be hashed again.
 _Seen = TypeAdapter(dict[str, tuple[int, int, str]])
+_UNSEEN = (-1, 0, "")
 
 
 def path_of(slug: str) -> Path:
@@ -82,9 +85,6 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
     Args:
         raw: the folder, if it is not the source's usual one.
         memory: what was seen before, by default `data/raw/.<slug>.seen`.
-
-    Raises:
-        BadFile: a file can't be read.
     """
     root = sources.raw_root(source, raw)
     if source.package is not None and raw is None:
@@ -95,7 +95,7 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
     memory = memory or sources.RAW / f".{source.slug}.seen"
     seen = _remembered(memory)
 
-    def look(name: str) -> tuple[RawFile, tuple[str, tuple[int, int, str]]]:
+    def look(name: str) -> tuple[RawFile | OSError, tuple[str, tuple[int, int, str]]]:
         path = found[name].resolve()  # not by way of a link, which may lead elsewhere next time
         try:
             stat = path.stat()
@@ -105,10 +105,8 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
             else:
                 with path.open("rb") as stream:
                     sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise BadFile(
-                name, f"can't be read ({error.strerror})", "mend its permissions or remove it"
-            ) from None
+        except OSError as error:  # costs the cases that need it, and no other
+            return error, (str(path), _UNSEEN)
         file = RawFile(name=name, size=stat.st_size, sha256=sha256)
         return file, (str(path), (stat.st_size, stat.st_mtime_ns, sha256))
 
@@ -117,7 +115,15 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
             tqdm(threads.map(look, found), total=len(found), desc=f"index {source.slug}", disable=None)
         )
     replace_text(memory, _Seen.dump_json({**seen, **dict(entry for _, entry in looked)}).decode())
-    return RawIndex(source=source.slug, files=tuple(file for file, _ in looked))
+    return RawIndex(
+        source=source.slug,
+        files=tuple(file for file, _ in looked if isinstance(file, RawFile)),
+        unreadable={
+            name: str(error.strerror)
+            for name, (error, _) in zip(found, looked, strict=True)
+            if isinstance(error, OSError)
+        },
+    )
 
 
 def _shipped(source: Source, root: Path) -> dict[str, Path]:

@@ -86,24 +86,31 @@ def _found(
     values: NDArray[np.generic], labels: Sequence[Label]
 ) -> Iterator[tuple[Label, NDArray[np.bool_], NDArray[np.generic], int, int]]:
     """Each label with its pixels and the values, both cut out to where anything is labelled at all."""
-    values = np.ascontiguousarray(values)
-    anything = values != 0 if values.ndim == 2 else (values != 0).any(axis=2)
     if any(label.colour is not None for label in labels):
-        anything[...] = True  # black may be a colour too
-    left, top, width, height = cv2.boundingRect(anything.view(np.uint8))
-    if not width:
-        return
-    cut = values[top : top + height, left : left + width]
-    by_value = sum(len(label.values) for label in labels)
+        top = left = 0
+        cut = values  # black may be a colour too
+    else:
+        anything = values if values.ndim == 2 and values.dtype == np.uint8 else values != 0
+        left, top, width, height = cv2.boundingRect(_flat(anything))
+        if not width:
+            return
+        cut = values[top : top + height, left : left + width]
     present = None
-    if by_value > _FEW and cut.dtype == np.uint8 and cut.ndim == 2:
-        present = set(np.flatnonzero(np.bincount(cut.reshape(-1))).tolist())
+    if sum(len(label.values) for label in labels) > _FEW and cut.dtype == np.uint8 and cut.ndim == 2:
+        counts = cv2.calcHist([np.ascontiguousarray(cut)], [0], None, [256], [0, 256])
+        present = set(np.flatnonzero(counts).tolist())
     for label in labels:
         if present is not None and label.values and present.isdisjoint(label.values):
             continue
         mask = _matching(label, cut)
         if mask.any():
             yield label, mask, _gray(cut) if label.instances == "values" else cut, top, left
+
+
+def _flat(anything: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Not 0 where any channel isn't."""
+    flat = anything if anything.ndim == 2 else anything.any(axis=2)
+    return np.ascontiguousarray(flat).view(np.uint8)
 
 
 def chosen(label: Label, values: NDArray[Any], channels: int = 1) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,17 +54,19 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
     arrangement = _arrangement(case, image)
     layers = []
     several = len({mask.file for mask in case.masks}) > 1
-    already: dict[tuple[Files, int | None], Volume] = {(case.image, case.channel): image}
+    last: tuple[tuple[Files, int | None], Volume] | None = None  # kept for the next mask of the same file
     for mask in case.masks:
         named = (mask.file, mask.channel)
         if mask.segment is not None or mask.row is not None:
             volume = _rasterised(mask, paths, image)
-        elif named in already:
-            volume = already[named]
+        elif named == (case.image, case.channel):
+            volume = image
+        elif last is not None and last[0] == named:
+            volume = last[1]
         else:
+            last = None  # so that no two are in memory
             volume, _ = _read(mask.file, paths, mask.channel, order=order)
-            if not several:
-                already[named] = volume
+            last = named, volume
         _check_fit(mask, volume, case, image)
         layers += _layers(mask, volume, image, arrangement, several)
     shape = image.array.shape
@@ -149,7 +152,9 @@ def _layers(
     plain = tuple(label for label in mask.labels if label.instances != "sides")
     layers = []
     if plain:
-        array, start = _cut(volume.array) if several else (volume.array, (0, 0, 0))
+        array, start = volume.array, (0, 0, 0)
+        if several and not any(label.colour for label in plain):  # a colour may be black
+            array, start = _cut(array)
         if array.size:
             layers.append(Layer(name, slicing.Slices(array, arrangement, start, whole), plain))
     for label in mask.labels:
@@ -161,9 +166,8 @@ def _layers(
 def _sides(
     name: str, label: Label, volume: Volume, image: Volume, arrangement: slicing.Arrangement
 ) -> list[Layer]:
-    labelled, start = _cut(volume.array)
-    organ = instances.chosen(label, labelled)
-    if not organ.any():
+    organ, start = _cut(instances.chosen(label, volume.array))
+    if not organ.size:
         return []
     parts, names = sides.parted(organ, image.affine)
     labels = tuple(
@@ -174,14 +178,14 @@ def _sides(
     return [Layer(name, slicing.Slices(parts, arrangement, start, volume.array.shape[:3]), labels, weight)]
 
 
-def _cut(array: NDArray[np.generic]) -> tuple[NDArray[np.generic], tuple[int, int, int]]:
-    """What is not zero, cut out tightly and copied, so that many masks of one case fit into memory."""
-    bounds = []
-    for axis in range(3):
-        others = tuple(other for other in range(array.ndim) if other != axis)
-        used = np.flatnonzero(array.any(axis=others))
-        if not used.size:
-            return array[:0], (0, 0, 0)
-        bounds.append((int(used[0]), int(used[-1]) + 1))
-        array = array[(slice(None),) * axis + (slice(*bounds[-1]),)]
-    return array.copy(order="K"), (bounds[0][0], bounds[1][0], bounds[2][0])
+def _cut(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int]]:
+    """What is not zero, cut out tightly and copied, so that many masks of one case fit into memory, and the
+    index of its first voxel; nothing of an array that is all zero.
+    """
+    bits = array.view(f"u{array.dtype.itemsize}") if array.dtype.itemsize <= 8 else array != 0
+    within = tuple(range(2, array.ndim))
+    plane = np.bitwise_or.reduce(bits, axis=within)  # two passes along the memory, of any order
+    used = plane.any(axis=1), plane.any(axis=0), np.bitwise_or.reduce(bits, axis=(0, 1, *within[1:]))
+    ends = [np.flatnonzero(one)[[0, -1]].tolist() for one in used] if plane.any() else [(0, -1)] * 3
+    box = tuple(slice(first, last + 1) for first, last in ends)
+    return array[box].copy(order="K"), (ends[0][0], ends[1][0], ends[2][0])

@@ -8,6 +8,7 @@ any folders or none, `*` any part of a name. If each slice is a file, `{slice}` 
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +53,8 @@ def matched(
     """The cases that `make` gives for every set of files, one per role, whose common fields are equal.
 
     A file that lacks a partner, and one that another file is already the same of, is yielded as what is wrong
-    with it. Files are paired in the order of the first role's names; hidden files are passed over.
+    with it; so is what `make` raises. Files are paired in the order of the first role's names; hidden files
+    are passed over.
     """
     for match in matches(root, **templates):
         if isinstance(match, BadFile):
@@ -90,13 +92,15 @@ def _made(
     except ValidationError as error:
         problem = f"can't be made a case ({error.errors()[0]['msg']})"
         yield BadFile(first, problem, "rename the file as the release has it")
+    except BadFile as error:
+        yield error
 
 
 def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
     """Like `matched`, but the files themselves."""
     names = list(release.files(root))
     found: dict[str, dict[tuple[str, ...], Match]] = {}
-    shared = sorted(set.intersection(*(set(fields(template)) for template in templates.values())))
+    shared = _shared(templates)
     for role, template in templates.items():
         found[role] = {}
         for match in find(names, template):
@@ -120,7 +124,7 @@ def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
 def stacks(root: Path, *, by_place: bool = False, **templates: str) -> Iterator[Stack | BadFile]:
     """Like `stacked`, but the files themselves, in the order of their `{slice}`, numbers in it as numbers."""
     names = list(release.files(root))
-    common = sorted(set.intersection(*(set(fields(template)) for template in templates.values())) - {"slice"})
+    common = [field for field in _shared(templates) if field != "slice"]
     found: dict[tuple[str, ...], dict[str, dict[str, Match]]] = {}
     twins: dict[tuple[object, ...], BadFile] = {}  # one line per stack, not one per slice
     for role, template in templates.items():
@@ -159,6 +163,15 @@ def _stack(
             match, partner = (ours[lone], role) if lone in ours else (theirs[lone], lead)
             return _lone(match.files[""], _filled(templates[partner], match.fields))
     return Stack(known, files)
+
+
+def _shared(templates: dict[str, str]) -> list[str]:
+    """The fields that every role has. Files are paired by these, so no field may be some roles' alone."""
+    count = Counter(field for template in templates.values() for field in fields(template))
+    partly = [field for field, times in count.items() if 1 < times < len(templates)]
+    if partly:
+        raise ValueError(f"{partly[0]} is a field of some of {list(templates.values())}, not of one or all")
+    return sorted(field for field, times in count.items() if times == len(templates))
 
 
 def _lone(name: str, partner: str) -> BadFile:

@@ -14,6 +14,8 @@ def normalised(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         values: H×W or H×W×C; all channels share one minimum and maximum. NaN and infinities count as the
             finite minimum. A constant picture gives zeros.
     """
+    if values.dtype.kind in "iub" and values.dtype.itemsize <= 2:
+        return _of_16_bits(values)
     work = values.astype(np.float64)
     if values.dtype.kind == "f":
         finite = np.isfinite(work)
@@ -27,6 +29,20 @@ def normalised(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         low, high = low * 2.0**-10, high * 2.0**-10
     work -= low
     work *= 255.0
+    work /= high - low
+    return work.astype(np.uint8)
+
+
+def _of_16_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The same in float32, where it is exact: of integers of 16 bits the products stay below 2²⁴, and a
+    quotient that is no whole number misses the next by 1/65535 or more, twice what rounding can bridge.
+    """
+    work = values.astype(np.float32)
+    low, high = work.min(), work.max()
+    if high == low:
+        return np.zeros(values.shape, np.uint8)
+    work -= low
+    work *= np.float32(255)
     work /= high - low
     return work.astype(np.uint8)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +10,8 @@ from cosmos1050k.schema import POINTS
 
 #: What stands for a point that can't be had; SAM's encoder takes it with the label −1, padding.
 PADDING = (-1, -1)
+#: The pixels of a part no larger than this are listed, which is faster there.
+_LISTED = 2**13
 
 
 @dataclass(frozen=True)
@@ -34,50 +37,60 @@ def prompts_of(
     Raises:
         ValueError: the mask is empty.
     """
-    rows, columns = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
-    area = int(rows.sum())
-    if not area:
+    x0, y0, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
         raise ValueError("an empty mask has no prompts")
-    (y0, y1), (x0, x1) = (np.flatnonzero(counts)[[0, -1]].tolist() for counts in (rows, columns))
-    box = [x0 + left, y0 + top, x1 + left, y1 + top]
-    # First moments over the zeroth, in whole numbers: truncation must not depend on rounding.
-    centre = [
-        (int(counts @ np.arange(counts.size)) + start * area) // area
-        for counts, start in ((columns, left), (rows, top))
-    ]
-    positive = _spread(np.flatnonzero(mask), mask.shape[1], top, left)
-    if mask[centre[1] - top, centre[0] - left]:
-        positive[0] = centre
-    return ObjectPrompts(
-        area=area,
-        box=box,
-        positive=_filled(positive),
-        negative=_negative(mask, box, top, left, size or mask.shape),
-    )
+    rows, columns = _sums(mask, 1), _sums(mask, 0)
+    area = int(rows.sum())
+    # First moments over the zeroth, of whole numbers below 2⁵³: truncation must not depend on rounding.
+    x, y = (int(counts @ np.arange(float(counts.size))) // area for counts in (columns, rows))
+    positive = _spread(mask, top, left)
+    if mask[y, x]:
+        positive[0] = [x + left, y + top]
+    box = [x0 + left, y0 + top, x0 + left + width - 1, y0 + top + height - 1]
+    outside, *start = _outside(mask, box, top, left, size or mask.shape)
+    negative = _spread(outside, *start) or [list(PADDING)]
+    return ObjectPrompts(area, box, _filled(positive), _filled(negative))
 
 
-def _spread(pixels: NDArray[np.intp], width: int, top: int, left: int) -> list[list[int]]:
-    """Every step-th of the pixels of a part of this width, `POINTS` of them where there are as many."""
-    step = max(pixels.size // POINTS, 1)
-    return [
-        [int(place) % width + left, int(place) // width + top] for place in pixels[: step * POINTS : step]
-    ]
+def _sums(mask: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+    """How many pixels are set, per column (axis 0) or per row (axis 1)."""
+    sums = cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return sums.reshape(-1).astype(np.float64)
 
 
-def _negative(
+def _spread(mask: NDArray[np.bool_], top: int, left: int) -> list[list[int]]:
+    """Every step-th pixel of a part of the picture in row-major order, `POINTS` of them where there are as
+    many; the picture's coordinates.
+    """
+    if mask.size <= _LISTED:
+        pixels = np.flatnonzero(mask)
+        chosen = pixels[:: max(pixels.size // POINTS, 1)][:POINTS].tolist()
+        return [[place % mask.shape[1] + left, place // mask.shape[1] + top] for place in chosen]
+    # Counted by row: to list all pixels of a large mask costs more than all the rest.
+    ends = _sums(mask, 1).cumsum()
+    count = int(ends[-1])
+    wanted = range(0, count, max(count // POINTS, 1))[:POINTS]
+    points = []
+    for number, row in zip(wanted, ends.searchsorted(wanted, "right").tolist(), strict=True):
+        before = int(ends[row - 1]) if row else 0
+        points.append([int(mask[row].nonzero()[0][number - before]) + left, row + top])
+    return points
+
+
+def _outside(
     mask: NDArray[np.bool_], box: list[int], top: int, left: int, size: tuple[int, ...]
-) -> list[list[int]]:
+) -> tuple[NDArray[np.bool_], int, int]:
+    """The region around an object without the object itself, and where it begins: top, left."""
     x0, y0, x1, y1 = box
     start_x, end_x = _region(x0, x1, size[1])
     start_y, end_y = _region(y0, y1, size[0])
     free = np.ones((max(end_y - start_y, 0), max(end_x - start_x, 0)), bool)
     rows = slice(max(start_y, top), max(min(end_y, top + mask.shape[0]), start_y, top))
     columns = slice(max(start_x, left), max(min(end_x, left + mask.shape[1]), start_x, left))
-    free[_moved(rows, start_y), _moved(columns, start_x)] = ~mask[_moved(rows, top), _moved(columns, left)]
-    background = np.flatnonzero(free)
-    if not background.size:
-        return [list(PADDING) for _ in range(POINTS)]
-    return _filled(_spread(background, free.shape[1], start_y, start_x))
+    part = mask[_moved(rows, top), _moved(columns, left)]
+    np.logical_not(part, out=free[_moved(rows, start_y), _moved(columns, start_x)])
+    return free, start_y, start_x
 
 
 def _moved(part: slice, start: int) -> slice:

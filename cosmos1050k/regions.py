@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cosmos1050k.instances import Instance
 
 MAX_REGIONS = 255
-#: Masks taken together: with at most 256 combinations of earlier ones, a code has 16 bits and can be counted.
-_TOGETHER = 8
 
 
 class TooManyRegions(ValueError):
@@ -19,84 +18,84 @@ class TooManyRegions(ValueError):
 def regions_of(
     instances: Sequence[Instance], size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], list[list[int]]]:
-    """The same as `label_map` of the instances' masks in a picture of this height and width.
+    """The regions of a picture and, for each instance, the regions whose union it is (protocol 1, step 6).
+
+    Args:
+        instances: n ≥ 1, in the order of the objects.
+        size: height and width of the picture.
+
+    Returns:
+        The map H×W, 0 where there is no object, and n ascending lists of values 1…255. Regions are numbered
+        by the instances they belong to, the last weighing most: 0, 1, 0+1, 2, 0+2, 1+2, 0+1+2, 3, …
 
     Raises:
         TooManyRegions: there are more than 255.
     """
     picture = np.zeros(size, np.uint8)
-    if len(instances) <= MAX_REGIONS:
-        for number, instance in enumerate(instances, start=1):
-            place = picture[_box(instance)]
-            if place[instance.mask].any():  # overlap: regions must be counted
-                break
-            place[instance.mask] = number
-        else:
-            return picture, [[number] for number in range(1, len(instances) + 1)]
-    boxes = np.array([(i.top, i.left, i.top + i.mask.shape[0], i.left + i.mask.shape[1]) for i in instances])
-    top, left = boxes[:, :2].min(axis=0)
-    bottom, right = boxes[:, 2:].max(axis=0)
-    masks = []
-    for instance in instances:
-        mask = np.zeros((bottom - top, right - left), bool)
-        mask[_box(instance, top, left)] = instance.mask
-        masks.append(mask)
-    regions, values = label_map(masks)
-    picture[...] = 0
-    picture[top:bottom, left:right] = regions
+    # Per value its instances, as bits, and how many pixels it has. An instance more can only split regions.
+    members, areas = [0], [size[0] * size[1]]
+    for number, instance in enumerate(instances):
+        height, width = instance.mask.shape
+        place = picture[instance.top : instance.top + height, instance.left : instance.left + width]
+        bit = 1 << number
+        if not np.minimum(place, instance.mask.view(np.uint8)).any():  # it covers nothing but background
+            _refuse_more(len(members))
+            np.copyto(place, np.uint8(len(members)), where=instance.mask)
+            members.append(bit)
+            areas.append(int(np.count_nonzero(instance.mask)))
+            areas[0] -= areas[-1]
+            continue
+        table = np.arange(256, dtype=np.uint8)
+        for value, covered in _covered(place, instance.mask):
+            if value and covered == areas[value]:
+                members[value] |= bit
+            else:
+                _refuse_more(len(members))
+                table[value] = len(members)
+                members.append(members[value] | bit)
+                areas[value] -= covered
+                areas.append(covered)
+        np.copyto(place, table[place], where=instance.mask)
+    return _renumbered(picture, members, len(instances))
+
+
+def _covered(place: NDArray[np.uint8], mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The values under a mask, ascending, and how many pixels of each."""
+    if place.size < 2**24:  # what OpenCV's counts, float32, hold exactly
+        counts = cv2.calcHist([place], [0], mask.view(np.uint8), [256], [0, 256]).reshape(-1)
+    else:
+        counts = np.bincount(place[mask])
+    values = np.flatnonzero(counts)
+    return list(zip(values.tolist(), counts[values].astype(int).tolist(), strict=True))
+
+
+def _refuse_more(count: int) -> None:
+    if count > MAX_REGIONS:
+        raise TooManyRegions(f"{count} regions or more in one picture, at most {MAX_REGIONS} fit")
+
+
+def _renumbered(
+    picture: NDArray[np.uint8], members: list[int], count: int
+) -> tuple[NDArray[np.uint8], list[list[int]]]:
+    """The map with its values in the order of what they belong to, and the values of each instance."""
+    order = sorted(range(len(members)), key=members.__getitem__)
+    if order != list(range(len(members))):
+        table = np.zeros(256, np.uint8)
+        table[order] = np.arange(len(members))
+        picture = table[picture]
+    values: list[list[int]] = [[] for _ in range(count)]
+    for value, old in enumerate(order):
+        bits = members[old]
+        while bits:
+            lowest = bits & -bits
+            values[lowest.bit_length() - 1].append(value)
+            bits ^= lowest
     return picture, values
 
 
-def _box(instance: Instance, top: int = 0, left: int = 0) -> tuple[slice, slice]:
-    height, width = instance.mask.shape
-    y, x = instance.top - top, instance.left - left
-    return slice(y, y + height), slice(x, x + width)
-
-
 def label_map(masks: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], list[list[int]]]:
-    """The regions of a picture and, for each mask, the regions whose union it is (protocol 1, step 6).
-
-    Args:
-        masks: n ≥ 1 masks H×W, in the order of the objects; none empty.
-
-    Returns:
-        The map H×W, 0 where there is no object, and n ascending lists of values 1…255. Regions are numbered
-        by the masks they belong to, the last mask weighing most: 0, 1, 0+1, 2, 0+2, 1+2, 0+1+2, 3, …
-
-    Raises:
-        TooManyRegions: there are more than 255.
-    """
-    numbers = np.zeros(masks[0].size, np.uint8)  # per pixel its combination of the masks so far, in order
-    members = np.zeros((0, 1), bool)  # masks so far × their combinations
-    background = True
-    for start in range(0, len(masks), _TOGETHER):
-        some = masks[start : start + _TOGETHER]
-        codes = _codes(some)
-        codes *= np.uint16(members.shape[1])
-        codes += numbers
-        present = np.flatnonzero(np.bincount(codes))
-        background &= bool(present[0] == 0)
-        count = present.size - background
-        if count > MAX_REGIONS:
-            raise TooManyRegions(f"{count} regions or more in one picture, at most {MAX_REGIONS} fit")
-        bits, earlier = np.divmod(present, members.shape[1])
-        own = bits >> np.arange(len(some))[:, None] & 1
-        members = np.concatenate([members[:, earlier], own.astype(bool)])
-        table = np.zeros(int(present[-1]) + 1, np.uint8)
-        table[present] = np.arange(present.size)
-        numbers = table[codes]
-    if not background:  # only the pixels of no mask have the value 0
-        numbers += np.uint8(1)
-    values = [(np.flatnonzero(row) + (not background)).tolist() for row in members]
-    return numbers.reshape(masks[0].shape), values
-
-
-def _codes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint16]:
-    """Per pixel a number whose bit p is set where mask p covers it."""
-    codes = np.zeros(masks[0].size, np.uint16)
-    for place, mask in enumerate(masks):
-        codes |= mask.reshape(-1).astype(np.uint16) << np.uint16(place)
-    return codes
+    """The same as `regions_of`, of n ≥ 1 masks H×W, none empty."""
+    return regions_of([Instance("", None, mask, 0, 0) for mask in masks], masks[0].shape)
 
 
 def mask_of(regions: NDArray[np.uint8], values: Sequence[int]) -> NDArray[np.bool_]:

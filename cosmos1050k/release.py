@@ -11,10 +11,13 @@ from cosmos1050k.errors import BadFile
 
 @dataclass(frozen=True)
 class Contents:
-    """All files of a release, by their names relative to its folder, and which of them are archives."""
+    """All files of a release, by their names relative to its folder, which of them are archives, and the
+    folders that can't be looked into.
+    """
 
     files: dict[str, Path]
     archives: list[Archive]
+    unreadable: list[BadFile]
 
 
 def files(root: Path) -> dict[str, Path]:
@@ -30,16 +33,19 @@ def files(root: Path) -> dict[str, Path]:
 
 
 def problems(root: Path) -> list[BadFile]:
-    """What is wrong with the archives below `root`: a line for each that gave nothing, or member left out."""
-    return [problem for archive in contents(root).archives for problem in archive.problems()]
+    """What is wrong below `root`: a line for each folder that can't be read, each archive that gave nothing,
+    each member of one that was left out.
+    """
+    found = contents(root)
+    return found.unreadable + [problem for archive in found.archives for problem in archive.problems()]
 
 
 def contents(root: Path) -> Contents:
     """The files of `root`, then those of its archives, then those of archives in these."""
-    found = Contents({}, [])
+    found = Contents({}, [], [])
     folders = [(root, "", 1)]
     for top, prefix, depth in folders:  # grows on the way
-        for name, path in sorted(_walk(top)):
+        for name, path in sorted(_walk(top, found.unreadable)):
             if found.files.setdefault(prefix + name, path) is not path:
                 continue
             folder = stem(path.name)
@@ -57,8 +63,15 @@ def leaves(root: Path, path: Path) -> bool:
     return not path.resolve().is_relative_to(root.resolve())
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    for folder, folders, names in os.walk(root):
+def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
+    def note(error: OSError) -> None:
+        name = os.path.relpath(error.filename, root)
+        if name != ".":  # a root that isn't there has no files
+            unreadable.append(
+                BadFile(name, f"can't be looked into ({error.strerror})", "mend its permissions")
+            )
+
+    for folder, folders, names in os.walk(root, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(folder) / name

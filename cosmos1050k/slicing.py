@@ -19,7 +19,7 @@ _PLANES: dict[View, tuple[tuple[int, int], ...]] = {
 }
 #: Slices copied together where neighbours interleave in memory: a cache line is then read once, not often.
 _BLOCK = 32
-#: cv2 transposes elements of these sizes, whatever they mean.
+#: cv2 turns elements of these sizes, whatever they mean.
 _ELEMENT = {1: np.uint8, 2: np.uint16, 4: np.int32, 8: np.float64}
 
 
@@ -93,39 +93,57 @@ class Slices:
             for axis, back in zip(arrangement.axes, (False, *arrangement.backwards), strict=True)
         )
         self.count = array.shape[arrangement.axes[0]]
-        self._planes = oriented(array, arrangement)
-        self._block_start, self._block = -1, self._planes[:0]
-        self._lines: NDArray[np.generic] | None = None
-        interleaved = arrangement.axes[0] == 0 and array.ndim == 3 and array.flags.f_contiguous
-        if interleaved and array.dtype.itemsize in _ELEMENT and min(array.shape) > 1:
-            self._lines = array.view(array.dtype).T.reshape(-1, array.shape[0])
-            self._shape = array.shape
-            self._arrangement = arrangement
+        self._stacked = array.transpose(*arrangement.axes, *range(3, array.ndim))
+        self._backwards = arrangement.backwards
+        self._interleaved = _interleaved(self._stacked)
+        self._block_start, self._block = -1, self._stacked[:0]
 
     def __contains__(self, index: int) -> bool:
         return self.first <= index < self.first + self.count
 
     def __getitem__(self, index: int) -> NDArray[np.generic]:
-        """The slice `index` of the whole volume; only those it `contains` can be had."""
+        """The slice `index` of the whole volume, C-contiguous; only those it `contains` can be had."""
         place = index - self.first
         if not 0 <= place < self.count:
             raise IndexError(index)
-        if self._lines is None:
-            return self._planes[place]
+        if not self._interleaved:
+            return _straight(self._stacked[place], self._backwards)
         start = place - place % _BLOCK
         if start != self._block_start:
-            self._block, self._block_start = self._copied(start), start
-        return self._block[place - start]
+            self._block, self._block_start = _apart(self._stacked[start : start + _BLOCK]), start
+        return _straight(self._block[place - start], self._backwards)
 
-    def _copied(self, start: int) -> NDArray[np.generic]:
-        """A block of slices along the axis that runs fastest in memory, each in one piece."""
-        assert self._lines is not None
-        lines = self._lines[:, start : start + _BLOCK]
-        element = _ELEMENT[lines.dtype.itemsize]
-        turned = cv2.transpose(lines.view(element)).view(lines.dtype)
-        _, rows, columns = self._shape
-        block = turned.reshape(-1, columns, rows)  # slices × axis 2 × axis 1
-        if self._arrangement.axes[1:] == (1, 2):
-            block = block.transpose(0, 2, 1)
-        steps = [-1 if back else 1 for back in self._arrangement.backwards]
-        return block[:, :: steps[0], :: steps[1]]
+
+def _interleaved(stacked: NDArray[np.generic]) -> bool:
+    """Whether slices × rows × columns lie in one piece of memory in which the slice changes fastest."""
+    if stacked.ndim != 3 or stacked.dtype.itemsize not in _ELEMENT or min(stacked.shape) < 2:
+        return False
+    first, rows, columns = stacked.shape
+    size = stacked.dtype.itemsize
+    return stacked.strides in (
+        (size, size * first * columns, size * first),
+        (size, size * first, size * first * rows),
+    )
+
+
+def _apart(stacked: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Interleaved slices × rows × columns copied, so that each is in one piece."""
+    turned = stacked.strides[1] < stacked.strides[2]
+    planes = stacked.swapaxes(1, 2) if turned else stacked
+    element = _ELEMENT[planes.dtype.itemsize]
+    lines = planes.transpose(1, 2, 0).reshape(-1, len(planes))  # a view: a line per place, a column per slice
+    copied = cv2.transpose(lines.view(element)).view(planes.dtype).reshape(planes.shape)
+    return copied.swapaxes(1, 2) if turned else copied
+
+
+def _straight(plane: NDArray[np.generic], backwards: tuple[bool, bool]) -> NDArray[np.generic]:
+    """A slice with its rows and columns in their order, C-contiguous; copied only if it isn't."""
+    rows, columns = backwards
+    if plane.ndim != 2 or plane.dtype.itemsize not in _ELEMENT:
+        return np.ascontiguousarray(plane[:: -1 if rows else 1, :: -1 if columns else 1])
+    element = plane.view(_ELEMENT[plane.dtype.itemsize])
+    if plane.strides[0] < plane.strides[1]:
+        element = cv2.transpose(element.T).reshape(plane.shape)
+    if rows or columns:
+        element = cv2.flip(element, -1 if rows and columns else int(columns)).reshape(plane.shape)
+    return np.ascontiguousarray(element).view(plane.dtype)

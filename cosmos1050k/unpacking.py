@@ -23,7 +23,7 @@ from tqdm import tqdm
 from cosmos1050k.errors import BadFile
 from cosmos1050k.members import BY_HAND, Damaged, Member, Passing, Target, inside, printable
 from cosmos1050k.readers import AGAIN
-from cosmos1050k.readers.pixels import said
+from cosmos1050k.readers.messages import shown
 
 _CHUNK = 2**20
 #: No path and no header is longer: what claims to be is not read.
@@ -60,11 +60,14 @@ def extract(archive: Path, name: str, folder: Path) -> list[BadFile]:
             target = Target(archive, name, folder, bar)
             unpack(archive, target)
             target.settle_links()
+        except rarfile.RarCannotExec:
+            remedy = f"install unrar, unar, 7z or bsdtar, or {BY_HAND}"
+            raise Passing(name, "compressed RAR, for which a tool is needed", remedy) from None
         except _DAMAGED as error:  # type: ignore[misc]  # isal's stub
-            raise BadFile(name, f"damaged archive ({said(error)})", AGAIN) from None
+            raise BadFile(name, f"damaged archive ({shown(error)})", AGAIN) from None
         except OSError as error:
             if error.errno is None:  # of a decompressor
-                raise BadFile(name, f"damaged archive ({said(error)})", AGAIN) from None
+                raise BadFile(name, f"damaged archive ({shown(error)})", AGAIN) from None
             problem = f"can't be unpacked ({error.strerror})"
             raise Passing(name, problem, "make room, or change its permissions") from None
     return target.problems
@@ -76,16 +79,15 @@ def _alone(target: Target, member: Member) -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
-        target.leave_out(member.name, f"is packed in an unknown way ({said(error)})", BY_HAND)
+        target.leave_out(member.name, f"is packed in an unknown way ({shown(error)})", BY_HAND)
     except rarfile.RarCannotExec:
-        remedy = f"install unrar, unar, 7z or bsdtar, or {BY_HAND}"
-        raise Passing(target.name, "compressed RAR, for which a tool is needed", remedy) from None
+        raise
     except _DAMAGED as error:  # type: ignore[misc]  # isal's stub
-        target.leave_out(member.name, f"is damaged ({said(error)})", AGAIN)
+        target.leave_out(member.name, f"is damaged ({shown(error)})", AGAIN)
     except OSError as error:
         if error.errno is not None:
             raise
-        target.leave_out(member.name, f"is damaged ({said(error)})", AGAIN)
+        target.leave_out(member.name, f"is damaged ({shown(error)})", AGAIN)
 
 
 def _zip(path: Path, target: Target) -> None:
@@ -122,12 +124,19 @@ def _rar(path: Path, target: Target) -> None:
         for info, member in zip(infos, members, strict=True):
             with _alone(target, member):
                 if info.is_symlink():
-                    to = info.file_redir[2] if info.file_redir else archive.read(info).decode()
-                    target.link(member.name, to)
+                    target.link(member.name, _rar_link(archive, info))
                 elif info.is_file():
                     target.copy(member, lambda info=info: archive.open(info))  # type: ignore[misc]
                 else:
                     target.leave_out(member.name, "is no file")
+
+
+def _rar_link(archive: rarfile.RarFile, info: rarfile.RarInfo) -> str:
+    """Where a link leads: version 5 says it in the header, earlier ones in the content."""
+    if info.file_redir:
+        return str(info.file_redir[2])
+    with archive.open(info) as stream:
+        return str(stream.read(_LONGEST_LINK).decode())
 
 
 class _Watched:

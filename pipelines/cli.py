@@ -99,6 +99,8 @@ def _index(slug: str) -> None:
     found = raw_index.write(slug)
     phantom = ", a phantom: synthetic files" if found.phantom else ""
     print(f"{slug}: {len(found.files)} files, {sum(file.size for file in found.files)} bytes{phantom}")
+    for name, reason in found.unreadable.items():
+        print(f"{name}: can't be read ({reason}); mend its permissions or remove it")
 
 
 @app.command()

@@ -38,6 +38,7 @@ CONTAINERS = {
     ".bmp": "picture",
     ".gif": "picture",
     ".ppm": "picture",
+    ".ppm.gz": "picture",
     ".pgm": "picture",
     ".tif": "tiff",
     ".tiff": "tiff",

@@ -15,6 +15,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, MAX_BYTES, PARTNERS, Volume, geometry, refuse_size, voxels
+from cosmos1050k.readers.messages import shown
 from cosmos1050k.readers.voxels import Stored
 
 _LENGTH = 348
@@ -43,10 +44,11 @@ def read(path: Path, name: str) -> Volume:
             scaling = None if slope is None or (slope, intercept) == (1, 0) else (slope, intercept)
             affine = np.asarray(header.get_best_affine(), np.float64)
     except (HeaderDataError, WrapStructError, LookupError, ValueError, OverflowError) as error:
-        problem = f"damaged Analyze header ({' '.join(str(error).split())[:100]})"
-        raise BadFile(name, problem, AGAIN) from None
+        raise BadFile(name, f"damaged Analyze header ({shown(error)})", AGAIN) from None
     if dtype.kind not in "iuf":
         raise BadFile(name, f"voxels of type {dtype}, expected one number each", "give a gray volume")
+    if len(shape) < 2:
+        raise BadFile(name, f"a volume of shape {shape}, expected two to four dimensions", AGAIN)
     refuse_size(name, shape, max(dtype.itemsize, 8 if scaling else 0))
     if affine is not None and not geometry.spans(affine):
         if len(shape) > 2:

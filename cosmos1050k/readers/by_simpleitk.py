@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN
+from cosmos1050k.readers.messages import shown
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -83,8 +84,8 @@ def _reader(path: Path, io: str) -> sitk.ImageFileReader:
 
 def _last_line(error: Exception) -> str:
     """What ITK says at the end, without its source's file and line and its object's address."""
-    said = " ".join((str(error).strip() or type(error).__name__).splitlines()[-1].split())
-    return re.sub(r"^(sitk::|ITK )?ERROR: (\w+\(0x\w+\): )?", "", said)[-200:]
+    said = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    return shown(re.sub(r"^(sitk::|ITK )?ERROR: (\w+\(0x\w+\): )?", "", said))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, MAX_BYTES, geometry
+from cosmos1050k.readers.messages import shown
 
 # Odd values of fields that nothing here asks for are no reason to complain.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -44,8 +45,7 @@ def read_dataset(path: Path, name: str) -> pydicom.Dataset:
 
 
 def damaged(name: str, error: Exception) -> BadFile:
-    said = " ".join(str(error).split())[:100] or type(error).__name__
-    return BadFile(name, f"damaged DICOM file ({said})", AGAIN)
+    return BadFile(name, f"damaged DICOM file ({shown(error)})", AGAIN)
 
 
 def planes(header: pydicom.Dataset, frames: Sequence[int]) -> list[NDArray[np.float64]] | None:

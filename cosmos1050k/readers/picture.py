@@ -26,7 +26,8 @@ from PIL.ImageFile import ImageFile
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, Volume, refuse_size
-from cosmos1050k.readers.pixels import as_volume, looked_up, said
+from cosmos1050k.readers.messages import shown
+from cosmos1050k.readers.pixels import as_volume, looked_up
 
 #: First bytes → Pillow's class. Opened by it, not by `Image.open`, whose own limit of pixels would warn at 89
 #: million; `refuse_size` and `_MOST_EXPANSION` are the limits here.
@@ -84,7 +85,7 @@ def read(path: Path, name: str) -> Volume:
 
 
 def _damaged(name: str, error: Exception) -> BadFile:
-    return BadFile(name, f"damaged picture ({said(error)})", AGAIN)
+    return BadFile(name, f"damaged picture ({shown(error)})", AGAIN)
 
 
 def _refuse_promise(name: str, shape: tuple[int, ...], itemsize: int, most: int) -> None:

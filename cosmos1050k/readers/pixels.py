@@ -1,4 +1,4 @@
-"""What pictures and TIFF pages share: the turn to (i, j, k), the meaning of a palette, messages."""
+"""What pictures and TIFF pages share: the turn to (i, j, k) and the meaning of a palette."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,3 @@ def looked_up(indices: NDArray[np.generic], palette: NDArray[np.uint8], name: st
     if (palette == palette[:, :1]).all():
         palette = palette[:, 0]
     return palette[indices]
-
-
-def said(error: Exception) -> str:
-    """What a library says is wrong, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(letter for letter in text if letter.isprintable())[:200]

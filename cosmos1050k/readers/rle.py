@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, Volume, refuse_size
-from cosmos1050k.readers.pixels import as_volume, said
+from cosmos1050k.readers.messages import shown
+from cosmos1050k.readers.pixels import as_volume
 
 IMAGE, RUNS = "ImageId", "EncodedPixels"
 NONE = "-1"
@@ -100,5 +101,5 @@ def _parsed(path: Path, name: str, size: int, time: int) -> dict[str, list[_Row]
                 image, runs = (cells[place].strip() if place < len(cells) else "" for place in places)
                 rows.setdefault(image, []).append(_Row(reader.line_num, runs))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise BadFile(name, f"not a CSV table ({said(error)})", AGAIN) from None
+        raise BadFile(name, f"not a CSV table ({shown(error)})", AGAIN) from None
     return rows

@@ -1,5 +1,6 @@
 """A volume from files of one slice each: a DICOM series, or pictures."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,8 @@ def read_stack(files: Sequence[tuple[Path, str]], by_position: bool) -> tuple[Vo
     """The slices in the order given or, of DICOM files, along their normal.
 
     The affine runs from the first slice to the last in even steps: where slices are missing between them, or
-    spaced unevenly, it is right at both ends only. Pictures have none, nor have slices that in the order given
-    go back and forth.
+    spaced unevenly, it is right at both ends only. Pictures have none, nor have slices that go back and forth
+    in the order given.
 
     Args:
         files: path and name of each slice, at least one.
@@ -68,7 +69,7 @@ class _Slices:
                 raise BadFile(name, "a slice without a position", "give DICOM files that have one")
             heights.append(float(affine[:3, 3] @ geometry.normal(self._affines[0])))
         order = sorted(range(len(heights)), key=heights.__getitem__)
-        for one, other in zip(order, order[1:], strict=False):
+        for one, other in itertools.pairwise(order):
             if heights[other] - heights[one] < geometry.SAME_PLACE_MM:
                 problem = f"lies where {self._files[one][1]} lies"
                 raise BadFile(self._files[other][1], problem, "give the slices of one volume")
@@ -76,17 +77,14 @@ class _Slices:
 
     def sort(self, order: Sequence[int]) -> None:
         """Puts slice `order[n]` at n for every n, with room for one slice more."""
-        settled = set()
+        order = list(order)
         for start in range(len(order)):
-            if start in settled or order[start] == start:
-                continue
             kept, place = self.array[:, :, start].copy(), start
-            while (source := order[place]) != start:
+            while order[place] != start:  # along the cycle, which is left in place behind
+                source, order[place] = order[place], place
                 self.array[:, :, place] = self.array[:, :, source]
-                settled.add(place)
                 place = source
-            self.array[:, :, place] = kept
-            settled.add(place)
+            self.array[:, :, place], order[place] = kept, place
 
     def affine(self, order: Sequence[int]) -> NDArray[np.float64] | None:
         placed = [affine for affine in self._affines if affine is not None]
@@ -106,11 +104,10 @@ class _Slices:
         """The memory, in a dtype that also holds this one's values."""
         if (wide := np.result_type(self.array.dtype, dtype)) == self.array.dtype:
             return self.array
+        integral = [kind.itemsize for kind in (self.array.dtype, dtype) if kind.kind in "iu"]
         if (
-            wide.kind == "f"
-            and max((kind.itemsize for kind in (self.array.dtype, dtype) if kind.kind in "iu"), default=0)
-            >= wide.itemsize
-        ):
+            wide.kind == "f" and max(integral, default=0) >= wide.itemsize
+        ):  # its fraction is too short for them
             raise BadFile(name, f"voxels of type {dtype}, other slices have {self.array.dtype}", _FIT)
         memory = self._memory(wide)
         memory[:, :, :filled] = self.array[:, :, :filled]
@@ -126,6 +123,7 @@ class _Slices:
         if (found.affine is None) != (first.affine is None):
             odd = "no position" if found.affine is None else "a position"
             raise BadFile(name, f"{odd}, unlike {other}", _FIT)
-        if found.affine is not None and first.affine is not None:
-            if not geometry.parallel(first.affine, found.affine):
-                raise BadFile(name, f"is turned or scaled unlike {other}", _FIT)
+        if found.affine is None or first.affine is None:
+            return
+        if not geometry.parallel(first.affine, found.affine):
+            raise BadFile(name, f"is turned or scaled unlike {other}", _FIT)

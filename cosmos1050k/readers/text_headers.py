@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, PARTNERS, voxels
+from cosmos1050k.readers.messages import shown
 from cosmos1050k.readers.voxels import Stored
 
 #: Headers are a few kilobytes; a 3D Slicer segmentation of 100 structures has 100.
@@ -73,7 +74,7 @@ def metaimage(path: Path, name: str) -> TextHeader:
         place = line.end()
     _check_numbers(name, fields)
     if fields.get("ObjectType", "Image") != "Image":
-        raise BadFile(name, f"a MetaIO object of type {fields['ObjectType'][:40]}, not an image", AGAIN)
+        raise BadFile(name, f"a MetaIO object of type {_quoted(fields['ObjectType'])}, not an image", AGAIN)
     if _flag(fields, "BinaryData", True) is False:
         raise BadFile(name, "voxels written as text", _BINARY)
     data_file = fields["ElementDataFile"]
@@ -102,7 +103,7 @@ def _check_numbers(name: str, fields: dict[str, str]) -> None:
     """MetaIO reads on in the next line where numbers are missing, and from any word it makes a number."""
     dimensions = fields.get("NDims", "")
     if not dimensions.isdecimal() or not 2 <= int(dimensions) <= 5:
-        raise BadFile(name, f"NDims is {_shown(dimensions)}, expected two to four dimensions", AGAIN)
+        raise BadFile(name, f"NDims is {_quoted(dimensions)}, expected two to four dimensions", AGAIN)
     keys = list(fields)
     if "DimSize" not in fields or keys.index("NDims") > keys.index("DimSize"):
         raise BadFile(name, "damaged MetaImage header (no DimSize behind NDims)", AGAIN)
@@ -114,7 +115,7 @@ def _check_numbers(name: str, fields: dict[str, str]) -> None:
         if len(numbers) != counts.get(key, len(numbers)) or (
             key in counts and not all(_whole(n) if key in whole else _NUMBER.fullmatch(n) for n in numbers)
         ):
-            raise BadFile(name, f"damaged MetaImage header ({key} = {_shown(text)})", AGAIN)
+            raise BadFile(name, f"damaged MetaImage header ({key} = {_quoted(text)})", AGAIN)
 
 
 def _whole(text: str) -> bool:
@@ -143,7 +144,7 @@ def nrrd(path: Path, name: str) -> TextHeader:
         raise _damaged(name, "NRRD", b"no end of it")
     encoding = fields.get("encoding", "").lower()
     if encoding not in ("raw", "gzip", "gz"):
-        raise BadFile(name, f"voxels encoded as {_shown(encoding)}", _BINARY)
+        raise BadFile(name, f"voxels encoded as {_quoted(encoding)}", _BINARY)
     if fields.get("lineskip", "0") != "0" or fields.get("byteskip", "0") not in ("0", "-1"):
         raise BadFile(name, "bytes to skip before its voxels", _BINARY)
     if not re.fullmatch(r"\d{1,18}( +\d{1,18}){1,5}", fields.get("sizes", "")):
@@ -152,7 +153,7 @@ def nrrd(path: Path, name: str) -> TextHeader:
     kinds = fields.get("kinds", "").lower().split() or ["domain"] * len(sizes)
     ranges = [axis for axis, kind in enumerate(kinds) if kind not in _NRRD_DOMAINS]
     if len(kinds) != len(sizes) or len(ranges) > 1:
-        raise BadFile(name, f"axes of the kinds {_shown(' '.join(kinds))}", "give one volume")
+        raise BadFile(name, f"axes of the kinds {_quoted(' '.join(kinds))}", "give one volume")
     detached, from_end = "datafile" in fields, fields.get("byteskip") == "-1"
     return TextHeader(
         sizes=sizes,
@@ -191,16 +192,15 @@ def _partner(path: Path, name: str, data_file: str) -> Path:
     """The voxel file beside the header: of its own name, with an ending known to `PARTNERS`."""
     allowed = [path.stem + ending for ending in PARTNERS.get(Path(name).suffix.lower(), ())]
     if data_file not in allowed:
-        problem = f"its header names {_shown(data_file)} as the file of its voxels"
+        problem = f"its header names {_quoted(data_file)} as the file of its voxels"
         raise BadFile(name, problem, f"only {' or '.join(allowed) or 'its own file'} is read")
     return voxels.beside(path, name, data_file)
 
 
 def _damaged(name: str, kind: str, rest: bytes) -> BadFile:
-    where = rest[:80].partition(b"\n")[0].decode("ascii", "replace")
-    return BadFile(name, f"not a {kind} file, or its header is damaged ({_shown(where)})", AGAIN)
+    where = rest[:60].partition(b"\n")[0].decode("latin-1")
+    return BadFile(name, f"not a {kind} file, or its header is damaged ({_quoted(where)})", AGAIN)
 
 
-def _shown(text: str) -> str:
-    """A few words of a file, as they may stand in a message."""
-    return ascii(" ".join(text.split())[:60])
+def _quoted(text: str) -> str:
+    return f"'{shown(text[:60])}'" if text else "''"

@@ -29,7 +29,8 @@ from tifffile import PHOTOMETRIC, TiffFrame, TiffPage, TiffPageSeries
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, Volume, refuse_size
-from cosmos1050k.readers.pixels import as_volume, looked_up, said
+from cosmos1050k.readers.messages import shown
+from cosmos1050k.readers.pixels import as_volume, looked_up
 
 # What is wrong with a file is one line of this module's.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -83,7 +84,7 @@ def read(path: Path, name: str) -> Volume:
 
 
 def _damaged(name: str, error: Exception) -> BadFile:
-    return BadFile(name, f"damaged TIFF ({said(error)})", AGAIN)
+    return BadFile(name, f"damaged TIFF ({shown(error)})", AGAIN)
 
 
 def _follow_pages(file: IO[bytes], name: str) -> None:

@@ -111,3 +111,34 @@ def _number(value: int) -> bytes:
         digits.append(low | (0x80 if value else 0))
         if not value:
             return bytes(digits)
+
+
+def patched(data: bytes, form: str, at: int, value: int) -> bytes:
+    changed = bytearray(data)
+    struct.pack_into(form, changed, at, value)
+    return bytes(changed)
+
+
+def entry(data: bytes, number: int = 0) -> int:
+    """Where a zip file's central entry begins."""
+    place = -1
+    for _ in range(number + 1):
+        place = data.index(b"PK\1\2", place + 1)
+    return place
+
+
+def seven_renamed(name: str) -> bytes:
+    """py7zr refuses to write such a name: another of the same length is put in its place afterwards."""
+    file = io.BytesIO()
+    with py7zr.SevenZipFile(file, "w") as written:
+        written.set_encoded_header_mode(False)
+        for other, content in (("x/a.txt", b"a"), ("q" * len(name), b"out"), ("z.txt", b"z")):
+            written.writestr(content, other)
+    data = bytearray(file.getvalue())
+    place = data.index(("q" * len(name)).encode("utf-16-le"))
+    data[place : place + 2 * len(name)] = name.encode("utf-16-le")
+    (offset, size) = struct.unpack_from("<QQ", data, 12)
+    header = data[32 + offset : 32 + offset + size]
+    struct.pack_into("<I", data, 28, zipfile.crc32(header))
+    struct.pack_into("<I", data, 8, zipfile.crc32(data[12:32]))
+    return bytes(data)

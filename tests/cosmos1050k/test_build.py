@@ -186,6 +186,18 @@ def test_a_file_changed_after_it_was_indexed_is_refused(tmp_path: Path) -> None:
         build.build("sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "u"))
 
 
+def test_a_file_that_cannot_be_read_costs_its_cases_alone(tmp_path: Path) -> None:
+    raw = raw_copy(tmp_path)
+    victim = sorted(raw.iterdir())[0]  # gray matter, which every slab needs
+    victim.unlink()
+    victim.symlink_to("nothing.nii.gz")
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    with pytest.raises(InputError, match=f"{victim.name}: can't be read .*; mend its permissions or remove"):
+        build.build(
+            "sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "units")
+        )
+
+
 def test_the_index_hashes_again_only_what_changed(tmp_path: Path) -> None:
     raw = raw_copy(tmp_path)
     source, seen = sources.get("sample").SOURCE, tmp_path / "seen"
@@ -203,8 +215,9 @@ def test_the_index_hashes_again_only_what_changed(tmp_path: Path) -> None:
     assert index.scan(source, raw, memory=seen).sums[victim.name] == first.sums[victim.name]
     victim.unlink()
     victim.symlink_to("nothing.nii.gz")
-    with pytest.raises(InputError, match=f"{victim.name}: can't be read .*; mend its permissions or remove"):
-        index.scan(source, raw, memory=seen)
+    found = index.scan(source, raw, memory=seen)
+    assert found.unreadable == {victim.name: "No such file or directory"}
+    assert set(found.sums) == set(first.sums) - {victim.name}
     victim.unlink()
     shutil.copyfile(sources.raw_root(source) / victim.name, victim)
     seen.write_text("{ damaged")

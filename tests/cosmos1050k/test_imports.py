@@ -10,15 +10,15 @@ from tests.conftest import ROOT
 HEAVY = {"torch", "gradio", "datasets", "pandas", "scipy.stats"}
 _CHILD = """
 import sys, time
-started = time.perf_counter()
+started = time.process_time()
 import {module}
-print(time.perf_counter() - started)
+print(time.process_time() - started)
 print(*sys.modules)
 """
 
 
 def imported(module: str) -> tuple[float, set[str]]:
-    """Seconds to import a module in a fresh process, the best of three, and all modules it brought along."""
+    """Seconds of CPU to import a module afresh, the best of three, and all modules it brought along."""
     runs = []
     for _ in range(3):
         command = [sys.executable, "-c", _CHILD.format(module=module)]

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cosmos1050k import archives
 from cosmos1050k.errors import BadFile
 from cosmos1050k.pairing import Match, Stack, find, lines, matched, matches, natural, stacked, stacks, table
 from cosmos1050k.source import Case, Label, Mask
+from tests.cosmos1050k.archive_files import zipped
 
 LABEL = Label(object="Liver", value=1)
 
@@ -78,6 +80,44 @@ def test_fields_of_one_role_alone_tell_no_cases_apart(tmp_path: Path) -> None:
     ]
     pairs = [(one["name"], one["ending"]) for one in found if isinstance(one, Match)]
     assert pairs == [("a", "png"), ("b", "png")]
+
+
+def test_a_field_of_some_roles_must_be_one_of_all(tmp_path: Path) -> None:
+    """Else the image of slice 1 would be given the mask of slice 2, if that were all there is."""
+    files(tmp_path, "a/1.nii", "a/2_m.nii", "a/info.csv")
+    templates = {"image": r"{name}/{k:\d}.nii", "mask": r"{name}/{k:\d}_m.nii", "info": "{name}/info.csv"}
+    with pytest.raises(ValueError, match="k is a field of some"):
+        list(matches(tmp_path, **templates))
+    two = {role: templates[role] for role in ("image", "mask")}
+    assert [str(one).partition(";")[0] for one in matches(tmp_path, **two)] == [
+        "a/1.nii: its partner a/1_m.nii is missing", "a/2_m.nii: its partner a/2.nii is missing",
+    ]  # fmt: skip
+
+
+def test_what_is_wrong_with_one_set_costs_its_case_alone(tmp_path: Path) -> None:
+    files(tmp_path, *(f"{kind}/{name}.nii" for kind in "im" for name in "abc"))
+
+    def make(match: Match) -> Case | None:
+        if match["name"] == "b":
+            raise BadFile(match.files["mask"], "no row in the table", "fetch it again")
+        return case(match) if match["name"] == "c" else None
+
+    problem, found = matched(tmp_path, make, image="i/{name}.nii", mask="m/{name}.nii")
+    assert str(problem) == "m/b.nii: no row in the table; fetch it again"
+    assert isinstance(found, Case)
+    assert found.case == "c"
+
+
+def test_members_of_archives_are_paired_like_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "UNPACKED", tmp_path / "unpacked")
+    raw = files(tmp_path / "raw", "m/a.nii", "m/b.nii")
+    (raw / "i.zip").write_bytes(zipped({"i/a.nii": b"", "i/b.nii": b"", "i/._a.nii": b""}))
+    archives.unpack(raw)
+    found = list(matched(raw, case, image="**/i/{name}.nii", mask="m/{name}.nii"))
+    assert [one.files for one in found if isinstance(one, Case)] == [
+        ("i/i/a.nii", "m/a.nii"), ("i/i/b.nii", "m/b.nii"),
+    ]  # fmt: skip
+    assert len(found) == 2
 
 
 def test_numbers_in_names_are_numbers() -> None:

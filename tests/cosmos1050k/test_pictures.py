@@ -62,7 +62,24 @@ def test_every_range_of_levels(dtype: str) -> None:
     """Larger pictures of every span up to some thousands, at either end of the dtype and around zero."""
     random = np.random.default_rng(1050)
     info = np.iinfo(dtype)
-    for span in [*range(40), 127, 254, 255, 256, 257, 511, 512, 1000, 4095, 4096, 5000, 65534, 65535, 65536, 70000]:
+    for span in [
+        *range(40),
+        127,
+        254,
+        255,
+        256,
+        257,
+        511,
+        512,
+        1000,
+        4095,
+        4096,
+        5000,
+        65534,
+        65535,
+        65536,
+        70000,
+    ]:
         for low in (info.min, max(info.min, -span // 2), info.max - span):
             if not info.min <= low <= low + span <= info.max:
                 continue

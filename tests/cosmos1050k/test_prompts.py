@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from cosmos1050k import prompts as module
 from cosmos1050k.prompts import PADDING, ObjectPrompts, prompts_of
 from tests.cosmos1050k import literal, packs
 from tests.cosmos1050k.literal import N
@@ -45,11 +46,15 @@ def _kinds(random: np.random.Generator) -> Iterator[np.ndarray]:
         yield corners
 
 
-def test_ten_thousand_masks_of_many_kinds() -> None:
+def test_ten_thousand_masks_of_many_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their pixels listed, as those of small masks are, and counted by row, as those of large ones."""
     masks = _kinds(np.random.default_rng(1050))
     for number in range(packs.TEN_THOUSAND):
         mask = next(masks)
-        assert prompts_of(mask) == literal.prompts(mask), f"mask {number}:\n{mask.astype(int)}"
+        expected = literal.prompts(mask)
+        for listed in (0, 2**13):
+            monkeypatch.setattr(module, "_LISTED", listed)
+            assert prompts_of(mask) == expected, f"mask {number}:\n{mask.astype(int)}"
 
 
 def test_cut_out_or_whole_it_is_the_same() -> None:

@@ -62,7 +62,8 @@ def test_any_gray_picture_or_stack_is_what_was_written(
         options["tile"] = (16, 16)
     elif data.draw(st.booleans()):
         options["rowsperstrip"] = data.draw(st.integers(1, 9))
-    if options["compression"] in ("lzw", "deflate", "zstd") and array.dtype.kind in "ui":
+    predictable = array.dtype.kind in "ui" and array.dtype.itemsize <= 4  # by tifffile
+    if options["compression"] in ("lzw", "deflate", "zstd") and predictable:
         options["predictor"] = data.draw(st.booleans())
     path = tmp_path_factory.getbasetemp() / "any.tif"
     check(path, tiff(array, **options), *(array if array.ndim == 3 else [array]))
