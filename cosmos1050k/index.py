@@ -28,7 +28,9 @@ PHANTOM = "PHANTOM"
 
 
 class RawIndex(BaseModel):
-    """All raw files of a source, sorted by name; of those that can't be read, why. Without place or time: equal files give equal indices."""
+    """All raw files of a source, sorted by name, and of those that can't be read, why. Without place or time:
+    equal files give equal indices.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     source: str

@@ -180,7 +180,7 @@ def _sides(
 
 def _cut(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int]]:
     """What is not zero, cut out tightly and copied, so that many masks of one case fit into memory, and the
-    index of its first voxel; nothing of an array that is all zero.
+    index of its first voxel. Nothing of an array that is all zero; the whole where little would be saved.
     """
     bits = array.view(f"u{array.dtype.itemsize}") if array.dtype.itemsize <= 8 else array != 0
     within = tuple(range(2, array.ndim))
@@ -188,4 +188,7 @@ def _cut(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int]]:
     used = plane.any(axis=1), plane.any(axis=0), np.bitwise_or.reduce(bits, axis=(0, 1, *within[1:]))
     ends = [np.flatnonzero(one)[[0, -1]].tolist() for one in used] if plane.any() else [(0, -1)] * 3
     box = tuple(slice(first, last + 1) for first, last in ends)
-    return array[box].copy(order="K"), (ends[0][0], ends[1][0], ends[2][0])
+    cut = array[box]
+    if 2 * cut.size > array.size:
+        return array, (0, 0, 0)
+    return cut.copy(order="K"), (ends[0][0], ends[1][0], ends[2][0])

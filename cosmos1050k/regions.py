@@ -38,15 +38,16 @@ def regions_of(
         height, width = instance.mask.shape
         place = picture[instance.top : instance.top + height, instance.left : instance.left + width]
         bit = 1 << number
-        if not np.minimum(place, instance.mask.view(np.uint8)).any():  # it covers nothing but background
+        mask = instance.mask.view(np.uint8)
+        if not cv2.hasNonZero(cv2.min(place, mask)):  # it covers nothing but background
             _refuse_more(len(members))
-            np.copyto(place, np.uint8(len(members)), where=instance.mask)
+            place |= mask * np.uint8(len(members))
             members.append(bit)
-            areas.append(int(np.count_nonzero(instance.mask)))
+            areas.append(int(np.count_nonzero(mask)))
             areas[0] -= areas[-1]
             continue
         table = np.arange(256, dtype=np.uint8)
-        for value, covered in _covered(place, instance.mask):
+        for value, covered in _covered(place, mask):
             if value and covered == areas[value]:
                 members[value] |= bit
             else:
@@ -55,16 +56,16 @@ def regions_of(
                 members.append(members[value] | bit)
                 areas[value] -= covered
                 areas.append(covered)
-        np.copyto(place, table[place], where=instance.mask)
+        cv2.copyTo(cv2.LUT(place, table), mask, place)
     return _renumbered(picture, members, len(instances))
 
 
-def _covered(place: NDArray[np.uint8], mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _covered(place: NDArray[np.uint8], mask: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """The values under a mask, ascending, and how many pixels of each."""
     if place.size < 2**24:  # what OpenCV's counts, float32, hold exactly
-        counts = cv2.calcHist([place], [0], mask.view(np.uint8), [256], [0, 256]).reshape(-1)
+        counts = cv2.calcHist([place], [0], mask, [256], [0, 256]).reshape(-1)
     else:
-        counts = np.bincount(place[mask])
+        counts = np.bincount(place[mask > 0])
     values = np.flatnonzero(counts)
     return list(zip(values.tolist(), counts[values].astype(int).tolist(), strict=True))
 
@@ -82,7 +83,7 @@ def _renumbered(
     if order != list(range(len(members))):
         table = np.zeros(256, np.uint8)
         table[order] = np.arange(len(members))
-        picture = table[picture]
+        picture = cv2.LUT(picture, table)
     values: list[list[int]] = [[] for _ in range(count)]
     for value, old in enumerate(order):
         bits = members[old]

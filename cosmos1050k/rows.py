@@ -179,7 +179,7 @@ def _row(
     }
     image_id = f"{place['source']}/{case}/{place['modality']}/{place['slice_index']}"
     digest = hashlib.sha256(json.dumps([image_id, place["split"], objects, picture.shape]).encode())
-    digest.update(picture.tobytes())
-    digest.update(tile.regions.tobytes())
+    for pixels in (picture, tile.regions):
+        digest.update(np.ascontiguousarray(pixels).data)
     row = {"image_id": image_id, "case": case, **place, **encoded, "height": height, "width": width}
     return {**row, "objects": objects}, digest.digest()
