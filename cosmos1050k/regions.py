@@ -63,11 +63,10 @@ def regions_of(
 def _covered(place: NDArray[np.uint8], mask: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """The values under a mask, ascending, and how many pixels of each."""
     if place.size < 2**24:  # what OpenCV's counts, float32, hold exactly
-        counts = cv2.calcHist([place], [0], mask, [256], [0, 256]).reshape(-1)
+        counts = cv2.calcHist([place], [0], mask, [256], [0, 256]).reshape(-1).astype(np.int64)
     else:
         counts = np.bincount(place[mask > 0])
-    values = np.flatnonzero(counts)
-    return list(zip(values.tolist(), counts[values].astype(int).tolist(), strict=True))
+    return [(value, covered) for value, covered in enumerate(counts.tolist()) if covered]
 
 
 def _refuse_more(count: int) -> None:
@@ -83,7 +82,7 @@ def _renumbered(
     if order != list(range(len(members))):
         table = np.zeros(256, np.uint8)
         table[order] = np.arange(len(members))
-        picture = cv2.LUT(picture, table)
+        picture = cv2.LUT(picture, table).astype(np.uint8, copy=False)
     values: list[list[int]] = [[] for _ in range(count)]
     for value, old in enumerate(order):
         bits = members[old]

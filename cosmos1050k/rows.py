@@ -23,6 +23,8 @@ from cosmos1050k.taxonomy import pair
 
 #: A slice is kept when its label values sum to more than this (protocol, section 1, step 3).
 KEEP_ABOVE = 50
+#: Rows that are Python objects at a time: pictures would else be in memory twice.
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def rows_of(
         "raw_sha256": _raw_sha256(case, sums),
     }
     content = hashlib.sha256()
-    rows = []
+    rows: list[dict[str, Any]] = []
+    batches: list[pa.RecordBatch] = []
     for index in _wanted(case, opened.depth):
         instances = kept(opened, index)
         if not instances:
@@ -80,7 +83,11 @@ def rows_of(
             row, digest = _row(case.case, picture, tile, opened.size, place)
             rows.append(row)
             content.update(digest)
-    return CaseRows(pa.Table.from_pylist(rows, schema=SCHEMA), content.hexdigest())
+        if len(rows) >= _BATCH:
+            batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+            rows.clear()
+    batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+    return CaseRows(pa.Table.from_batches(batches), content.hexdigest())
 
 
 def _raw_sha256(case: Case, sums: Mapping[str, str]) -> str:

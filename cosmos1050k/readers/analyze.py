@@ -5,6 +5,7 @@ axis to run to the left, nibabel to the right, each by a custom of its own. So s
 stored axis; the order of its voxels is the same to both.
 """
 
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,9 @@ from cosmos1050k.readers.voxels import Stored
 
 _LENGTH = 348
 _PAIR = b"ni1\0"
+#: nibabel logs what it mends in a header as it reads it.
+_SILENT = logging.Logger("nibabel")
+_SILENT.disabled = True
 
 
 def read(path: Path, name: str) -> Volume:
@@ -39,7 +43,7 @@ def read(path: Path, name: str) -> Volume:
         dtype = header.get_data_dtype().newbyteorder("=")
         shape, offset = header.get_data_shape(), int(header["vox_offset"])
         if start.endswith(_PAIR):
-            header.check_fix()
+            header.check_fix(logger=_SILENT)
             slope, intercept = header.get_slope_inter()
             scaling = None if slope is None or (slope, intercept) == (1, 0) else (slope, intercept)
             affine = np.asarray(header.get_best_affine(), np.float64)

@@ -1,7 +1,7 @@
-"""The stored pixels of a DICOM file: plain and run-length coded ones by pydicom, the JPEG family by GDCM.
+"""The stored pixels of a DICOM file: those coded as JPEG or JPEG 2000 by GDCM, all others by pydicom.
 
-GDCM parses files with no bound on memory and takes a frame's size from the frame. So it is given a file made
-here: what decoding needs, the frames framed anew, and only if each has the size that the header states.
+Decoders take a frame's size from its code, and GDCM parses a file with no bound on memory. So a frame must have
+the size that the header states, and GDCM is given a file made here, of the frames and what decoding needs.
 """
 
 import math
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGLSTransferSyntaxes, RLELossless
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, by_simpleitk
@@ -68,10 +68,12 @@ def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.integer]:
     """
     syntax = header.file_meta.TransferSyntaxUID
     gray = int(header.SamplesPerPixel) == 1
-    if syntax.is_encapsulated and syntax != RLELossless:
-        pixels: NDArray[Any] = _by_gdcm(header, name)
-    else:
+    frames = checked_frames(header, name)
+    pixels: NDArray[Any]
+    if frames is None or syntax in JPEGLSTransferSyntaxes:  # GDCM crashes on some damaged JPEG-LS
         pixels, _ = get_decoder(syntax).as_array(header)
+    else:
+        pixels = _by_gdcm(header, frames, name)
     shape = (
         int(header.get("NumberOfFrames") or 1),
         int(header.Rows),
@@ -88,7 +90,15 @@ def stored_pixels(header: pydicom.Dataset, name: str) -> NDArray[np.integer]:
     return pixels
 
 
-def _by_gdcm(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
+def checked_frames(header: pydicom.Dataset, name: str) -> list[bytes] | None:
+    """The frames as they are coded; None where they are plain, or run lengths, which hold no size.
+
+    Raises:
+        BadFile: a frame is missing, or not of the size that the header states.
+    """
+    syntax = header.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return None
     count = int(header.get("NumberOfFrames") or 1)
     frames = list(generate_frames(header.PixelData, number_of_frames=count))
     stated = (int(header.Rows), int(header.Columns), int(header.SamplesPerPixel))
@@ -97,14 +107,18 @@ def _by_gdcm(header: pydicom.Dataset, name: str) -> NDArray[np.generic]:
     for number, frame in enumerate(frames, start=1):
         size, bits = _coded(frame)
         # GDCM crashes on some frames of more bits than it knows.
-        if size != stated or not 2 <= bits <= int(header.BitsAllocated):
+        if size != stated or not 2 <= bits <= max(int(header.BitsAllocated), 8):
             problem = f"frame {number} is coded as {size} of {bits} bits, where the header states {stated}"
             raise BadFile(name, problem, AGAIN)
+    return frames
+
+
+def _by_gdcm(header: pydicom.Dataset, frames: list[bytes], name: str) -> NDArray[np.generic]:
     plain = pydicom.Dataset()
     for field in _NEEDED:
         if header.get(field) is not None:
             plain[field] = header[field]
-    if stated[2] == 1:
+    if int(header.SamplesPerPixel) == 1:
         plain.PhotometricInterpretation = "MONOCHROME2"  # inversion, palette and scale come later
     plain.SOPClassUID = pydicom.uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     plain.SOPInstanceUID = "2.25.1"

@@ -13,7 +13,7 @@ from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN, Volume
 from cosmos1050k.readers.dicom import SEGMENTATIONS
 from cosmos1050k.readers.dicom_header import damaged, planes, read_dataset
-from cosmos1050k.readers.dicom_pixels import refuse_promise
+from cosmos1050k.readers.dicom_pixels import checked_frames, refuse_promise
 
 #: How much a pixel's side may differ from the image's, in pixels, and how far a frame's corner may lie from
 #: the centre of a pixel of the image.
@@ -43,6 +43,7 @@ def read_segment(path: Path, name: str, segment: int, image: Volume) -> Volume:
                 raise BadFile(name, "not a DICOM segmentation object", "give one, or name no segment")
             shape = (int(header.NumberOfFrames), int(header.Rows), int(header.Columns), 1)
             refuse_promise(header, shape, int(header.BitsAllocated), name)
+            checked_frames(header, name)
             for frame, affine in _frames(header, segment, image, name):
                 _draw(array, frame, affine, image, name)
     except BadFile:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import nibabel as nib
@@ -24,7 +25,7 @@ Objects = Callable[[np.ndarray, Sequence[Label]], tuple[list[np.ndarray], int]]
 Regions = Callable[[list[np.ndarray]], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
     """Cases and the folder of their files."""
 
@@ -39,8 +40,17 @@ class Work:
             tables.append(rows_of(case, "bench", "train", paths, sums).table)
         return tables
 
-    def rows(self) -> list[dict]:
-        return [row for table in self.ours() for row in table.to_pylist()]
+    @cached_property
+    def count(self) -> int:
+        """The number of all rows."""
+        return sum(table.num_rows for table in self.ours())
+
+    def some(self, start: int, stop: int) -> "Work":
+        """Of the first case that has them the slices start…stop − 1 alone."""
+        cases = (
+            case for case in self.cases if case.slices is None or case.slices[0] <= start < case.slices[1]
+        )
+        return Work(self.root, [next(cases).model_copy(update={"slices": (start, stop)})])
 
     def least(self, encoded: Sequence[np.ndarray]) -> None:
         """What can't be spared: the same files decompressed, the same pictures encoded."""

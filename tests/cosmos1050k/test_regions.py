@@ -160,3 +160,15 @@ def test_masks_of_any_memory_order() -> None:
     turned = label_map([np.asfortranarray(mask[::-1])[::-1] for mask in masks])
     assert np.array_equal(plain[0], turned[0])
     assert plain[1] == turned[1]
+
+
+def test_a_picture_of_more_pixels_than_a_float32_counts() -> None:
+    """2²⁴ + 2¹³ + 1 pixels: of two masks the second lacks one pixel of the first."""
+    first = np.ones((4097, 4097), bool)
+    second = first.copy()
+    second[4000, 4000] = False
+    regions, values = label_map([first, second])
+    assert values == [[1, 2], [2]]
+    assert regions[4000, 4000] == 1
+    assert np.count_nonzero(regions == 2) == first.size - 1
+    assert label_map([first, first])[1] == [[1], [1]]
