@@ -1,9 +1,10 @@
 """How a source is declared: one closed, typed record, and the cases it yields."""
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cosmos1050k.taxonomy import MODALITIES, pair
 
@@ -22,11 +23,35 @@ class _Record(BaseModel):
 
 
 class Download(_Record):
-    """A file of the release: its name in the raw folder and how to know that it is the right one."""
+    """A file of the release: its name in the raw folder, where it comes from, how to know that it is right.
+
+    Args:
+        file: relative to the source's folder.
+        url: where anybody may fetch it: its address, or its page at a host that `fetch.hosts` knows.
+        varies: the owner's server packs it anew for each who asks, so that no sum can hold.
+        optional: an addition, or another form of files listed too: welcome, but neither fetched nor missed.
+    """
 
     file: str
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern="^[0-9a-f]{32}$")
+    varies: bool = False
+    optional: bool = False
+
+    @field_validator("file")
+    @classmethod
+    def _below_the_folder(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if str(path) != file or path.is_absolute() or any(part.startswith(".") for part in path.parts):
+            raise ValueError(f"download {file!r}: give a name relative to the source's folder, none hidden")
+        return file
+
+    @model_validator(mode="after")
+    def _no_sum_of_what_varies(self) -> "Download":
+        if self.varies and (self.sha256 or self.md5):
+            raise ValueError(f"download {self.file}: what varies has no sum")
+        return self
 
 
 class Label(_Record):
@@ -147,6 +172,10 @@ class Source(_Record):
     `package` is a folder inside an installed Python package ("nilearn/datasets/data") for a source that needs
     no download; every other source lies in `data/raw/<slug>`. `only` lists (object, modality) where not every
     object occurs in every modality.
+
+    `steps` says how a person gets what has no `url`, in sentences that end where the files are downloaded.
+    `labelled` is how many cases the whole release has, each name once whatever its modalities, as the owner
+    counts them; the paper prints no number per source.
     """
 
     slug: str = Field(pattern="^[a-z0-9_]+$")
@@ -157,11 +186,28 @@ class Source(_Record):
     access: Access
     package: str | None = None
     downloads: tuple[Download, ...] = ()
+    steps: str = ""
+    labelled: int | None = Field(default=None, ge=1)
     citation: str
     modalities: tuple[Modality, ...] = Field(min_length=1)
     objects: tuple[str, ...] = Field(min_length=1)
     only: tuple[tuple[str, str], ...] = ()
     note: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> "Source":
+        files = [download.file for download in self.downloads]
+        if twice := sorted({file for file in files if files.count(file) > 1}):
+            raise ValueError(f"source {self.slug}: its download {twice[0]} is listed twice")
+        direct = bool(self.needed) and all(download.url for download in self.needed)
+        if self.package is None and not direct and not self.steps:
+            raise ValueError(f"source {self.slug}: say in steps how to get what has no url")
+        return self
+
+    @property
+    def needed(self) -> tuple[Download, ...]:
+        """The files of the release without the optional ones."""
+        return tuple(download for download in self.downloads if not download.optional)
 
     @property
     def checksums(self) -> Mapping[str, str]:

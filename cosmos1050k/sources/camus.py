@@ -16,7 +16,17 @@ SOURCE = Source(
     licence="CC BY-NC-SA 4.0, unconfirmed",
     redistributable=False,
     access="direct",
-    downloads=(Download(file="CAMUS.zip"),),
+    downloads=(
+        Download(
+            file="CAMUS.zip",
+            url="https://humanheart-project.creatis.insa-lyon.fr/database/api/v1/folder/"
+            "63fde55f73e9f004868fb7ac/download",
+            varies=True,
+        ),
+    ),
+    steps="Open https://humanheart-project.creatis.insa-lyon.fr/database/, with a free account if it asks "
+    "for one, and download the folder of CAMUS that holds database_nifti and database_split as CAMUS.zip.",
+    labelled=2000,
     citation="Leclerc et al., Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D "
     "Echocardiography, IEEE Transactions on Medical Imaging 2019",
     modalities=("US",),
