@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos1050k import instances, readers, sides, slicing
+from cosmos1050k import instances, readers, sides, slicing, votes
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import Volume
 from cosmos1050k.source import ANATOMICAL, Case, Files, Label, Mask
@@ -49,7 +49,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
     Raises:
         BadFile: a file is missing or damaged, or image and mask don't fit each other.
     """
-    image, order = _read(case.image, paths, case.channel, case.by_position)
+    image, order = _read(case.image, paths, case.channel, case.by_position, picture=case.view == "picture")
     arrangement = _arrangement(case, image)
     layers = []
     several = len({mask.file for mask in case.masks}) > 1
@@ -58,6 +58,8 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
         named = (mask.file, mask.channel)
         if mask.segment is not None or mask.row is not None:
             volume = _rasterised(mask, paths, image)
+        elif mask.annotators:
+            volume = votes.majority([(paths[name], name) for name in mask.file], mask.annotators)
         elif named in already:
             volume = already[named]
         else:
@@ -88,10 +90,11 @@ def _read(
     channel: int | None,
     by_position: bool = False,
     order: Sequence[int] | None = None,
+    picture: bool = False,
 ) -> tuple[Volume, Sequence[int] | None]:
     """A container or a stack of files, and for a stack ordered by position the order."""
     if isinstance(files, str):
-        return readers.read(paths[files], files, channel), None
+        return readers.read(paths[files], files, channel, picture), None
     from cosmos1050k.readers.stack import read_stack
 
     if order is not None and len(order) == len(files):

@@ -9,8 +9,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,15 +83,55 @@ def stacked(
             yield from _made(make, stack, next(iter(stack.files.values()))[0])
 
 
+def gathered(
+    root: Path,
+    make: Callable[[dict[str, str], Match], Case | Iterable[Case] | None],
+    *,
+    each: str,
+    **templates: str,
+) -> Iterator[Case | BadFile]:
+    """Like `matched`, for masks in a file each, of which a case has any number.
+
+    A case without a mask is not labelled and is passed over; a mask without its case is yielded as wrong.
+
+    Args:
+        make: is given the case's masks, `{name}` → file, by name, and the match of `templates`.
+        each: fits every mask; its field `{name}` tells those of a case apart.
+    """
+    common = sorted(set(fields(each)).intersection(*(fields(template) for template in templates.values())))
+    found: dict[tuple[str, ...], dict[str, Match]] = {}
+    for match in find(release.files(root), each):
+        others = found.setdefault(tuple(match[field] for field in common), {})
+        other = others.setdefault(match["name"], match)
+        if other is not match:
+            problem = f"the same mask as {other.files['']}"
+            yield BadFile(match.files[""], problem, "remove one of the two")
+    used = set()
+    for whole in matches(root, **templates):
+        if isinstance(whole, BadFile):
+            yield whole
+            continue
+        used.add(key := tuple(whole[field] for field in common))
+        if masks := found.get(key):
+            files = {name: masks[name].files[""] for name in sorted(masks, key=natural)}
+            yield from _made(partial(make, files), whole, next(iter(whole.files.values())))
+    for key, masks in found.items():
+        if key not in used:
+            match = next(iter(masks.values()))
+            yield _lone(match.files[""], _filled(next(iter(templates.values())), match.fields))
+
+
 def _made(
     make: Callable[[Found], Case | Iterable[Case] | None], found: Found, first: str
 ) -> Iterator[Case | BadFile]:
     try:
         made = make(found)
         yield from [made] if isinstance(made, Case) else made or ()
+    except BadFile as problem:
+        yield problem
     except ValidationError as error:
-        problem = f"can't be made a case ({error.errors()[0]['msg']})"
-        yield BadFile(first, problem, "rename the file as the release has it")
+        reason = f"can't be made a case ({error.errors()[0]['msg']})"
+        yield BadFile(first, reason, "rename the file as the release has it")
 
 
 def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
@@ -229,11 +271,27 @@ def text(root: Path, template: str) -> tuple[str, str] | None:
 
 def find(names: Iterable[str], template: str) -> Iterator[Match]:
     """The names that fit a template; each match has the one role `""`."""
+    if (sought := _SOUGHT.get()) is not None and template not in sought:
+        sought.append(template)
     pattern = _pattern(template)
     for name in names:
         hidden = name.rsplit("/", 1)[-1].startswith(".")  # such as macOS's ._case.nii.gz
         if not hidden and (hit := pattern.fullmatch(name)):
             yield Match(hit.groupdict(), {"": name})
+
+
+_SOUGHT: ContextVar[list[str] | None] = ContextVar("sought", default=None)
+
+
+@contextmanager
+def seeking() -> Iterator[list[str]]:
+    """The templates that `find` looks for within the block, each once, in this order."""
+    sought: list[str] = []
+    token = _SOUGHT.set(sought)
+    try:
+        yield sought
+    finally:
+        _SOUGHT.reset(token)
 
 
 _FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|(\*\*/)|(\*)")

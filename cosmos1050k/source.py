@@ -109,6 +109,8 @@ class Mask(_Record):
         channel: which volume of a 4D file.
         segment: which segment of a DICOM-SEG object; its pixels have the value 1.
         row: whose rows of a run-length CSV; their pixels have the value 1.
+        annotators: per file whose it is, where several drew the same; pixels that more than half of them
+            mark, each in any of their files, have the value 1.
     """
 
     file: Files
@@ -116,6 +118,13 @@ class Mask(_Record):
     channel: int | None = Field(default=None, ge=0)
     segment: int | None = Field(default=None, ge=1)
     row: str | None = None
+    annotators: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_annotator_per_file(self) -> "Mask":
+        if self.annotators and (isinstance(self.file, str) or len(self.file) != len(self.annotators)):
+            raise ValueError("annotators: name one for each of several files")
+        return self
 
 
 class Case(_Record):
@@ -124,7 +133,7 @@ class Case(_Record):
     Args:
         image: a container; a tuple is a stack, one slice per file, in this order.
         by_position: the stack's files are DICOM, ordered along their normal instead.
-        channel: which volume of a 4D file.
+        channel: which volume of a 4D file; which plane of a picture that is stored as a volume.
         view: an anatomical plane, found by the affine, or the name of what a slice along `axis` shows.
         axis: slice along this axis of the stored array, rows and columns as stored (see `slicing`).
         slices: keeps a range [start, stop) of stored slices.
