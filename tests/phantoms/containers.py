@@ -121,3 +121,16 @@ def dicom(path: Path, pixels: NDArray[np.generic], uid: str, jpeg: bytes = b"", 
 def uid(*parts: object) -> str:
     """A DICOM identifier; equal parts give equal ones."""
     return str(generate_uid(entropy_srcs=[repr(parts)]))
+
+
+def analyze(path: Path, array: NDArray[np.generic], spacing: tuple[float, float, float]) -> None:
+    """An Analyze 7.5 pair, .hdr and .img, whose header says nothing of directions.
+
+    Args:
+        array: (i, j, k) or (i, j, k, 1) of uint8, int16 or float32.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.AnalyzeImage(array, None)
+    image.header.set_data_dtype(array.dtype)
+    image.header.set_zooms((*spacing, 1.0)[: array.ndim])
+    nib.save(image, path)
