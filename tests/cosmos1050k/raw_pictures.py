@@ -69,6 +69,8 @@ def stored(path: Path, index: int) -> Iterator[np.ndarray]:
             for axis in range(3):
                 if 0 <= index < array.shape[axis]:
                     yield from _turned(np.take(array, index, axis))
+            for plane in np.moveaxis(array, 2, 0) if index < 0 else ():  # a picture's channels
+                yield from _turned(plane)
 
 
 def _turned(picture: np.ndarray) -> Iterator[np.ndarray]:
@@ -80,7 +82,7 @@ def _turned(picture: np.ndarray) -> Iterator[np.ndarray]:
 def holds(picture: np.ndarray, values: np.ndarray) -> bool:
     """Whether `values` are the picture, or a tile of it."""
     if picture.shape == values.shape:
-        return bool((picture == values).all())
+        return np.array_equal(picture, values, equal_nan=True)
     if picture.ndim != values.ndim or any(a < b for a, b in zip(picture.shape, values.shape, strict=True)):
         return False
     height, width = values.shape[:2]
