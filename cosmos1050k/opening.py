@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos1050k import instances, readers, sides, slicing, votes
+from cosmos1050k import cropped, instances, readers, sides, slicing, votes
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import Volume
 from cosmos1050k.source import ANATOMICAL, Case, Files, Label, Mask
@@ -66,6 +66,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
             volume, _ = _read(mask.file, paths, mask.channel, order=order)
             if not several:
                 already[named] = volume
+        volume = cropped.completed(volume, image)
         _check_fit(mask, volume, case, image)
         layers += _layers(mask, volume, image, arrangement, several)
     shape = image.array.shape
