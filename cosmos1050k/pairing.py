@@ -8,7 +8,7 @@ any folders or none, `*` any part of a name. If each slice is a file, `{slice}` 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -61,6 +61,21 @@ def matched(
             yield match
         else:
             yield from _made(make, match, next(iter(match.files.values())))
+
+
+def first_of(
+    root: Path, make: Callable[[Match], Case | Iterable[Case] | None], *layouts: Mapping[str, str]
+) -> Iterator[Case | BadFile]:
+    """Like `matched`, for a release that exists in several layouts: the cases of the first that is there.
+
+    Args:
+        layouts: templates by role; a layout is there if a file fits its first.
+    """
+    names = list(release.files(root))
+    for layout in layouts:
+        if any(find(names, next(iter(layout.values())))):
+            yield from matched(root, make, **layout)
+            return
 
 
 def stacked(

@@ -62,8 +62,9 @@ class Label(_Record):
     differs from it by at most `within`.
 
     `instances` (protocol, section 1, step 5): `one` instance, named `instance` where one file holds several;
-    `values`, each value one; `components`, each 8-connected component of the picture one; `sides`, the left
-    and the right of a paired organ that the owner gives in one value.
+    `values`, each value one; `components`, each 8-connected component of the picture one; `parts`, each
+    8-connected component of each value one; `sides`, the left and the right of a paired organ that the owner
+    gives in one value.
 
     `weight` is what a pixel of `above` or `colour` adds to the sum of the keep rule (protocol, section 1,
     step 3): 255 for a 0/255 mask. A pixel of `value`, or of instances by value, adds its value.
@@ -77,7 +78,7 @@ class Label(_Record):
     within: int = 0
     weight: int = 1
     instance: str | None = None
-    instances: Literal["one", "values", "components", "sides"] = "one"
+    instances: Literal["one", "values", "components", "parts", "sides"] = "one"
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Label":
@@ -91,7 +92,7 @@ class Label(_Record):
             raise ValueError(f"label {self.object}: within goes with colour")
         if self.instance is not None and self.instances != "one":
             raise ValueError(f"label {self.object}: its instances name themselves")
-        if self.instances == "values" and self.above is None:
+        if self.by_value and self.above is None:
             raise ValueError(f"label {self.object}: instances by value need above")
         return self
 
@@ -99,6 +100,11 @@ class Label(_Record):
     def values(self) -> tuple[int, ...]:
         """The values of a label by `value`; of another none."""
         return () if self.value is None else self.value if isinstance(self.value, tuple) else (self.value,)
+
+    @property
+    def by_value(self) -> bool:
+        """Whether pixels of different values are different instances."""
+        return self.instances in ("values", "parts")
 
 
 class Mask(_Record):
