@@ -1,5 +1,6 @@
 """Writers of the owners' containers; equal arguments give equal bytes."""
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -134,3 +135,35 @@ def analyze(path: Path, array: NDArray[np.generic], spacing: tuple[float, float,
     image.header.set_data_dtype(array.dtype)
     image.header.set_zooms((*spacing, 1.0)[: array.ndim])
     nib.save(image, path)
+
+
+def slicer(
+    path: Path,
+    array: NDArray[np.uint8],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+) -> None:
+    """A .seg.nrrd as 3D Slicer saves layers: four axes, of which the first, the layers, has the length 1.
+
+    Args:
+        array: (i, j, k), axes to the patient's left, to posterior and up.
+        origin: in the same frame.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = " ".join(str(tuple(map(float, row))).replace(" ", "") for row in np.diag(spacing))
+    header = (
+        "NRRD0004",
+        "type: unsigned char",
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: 1 {' '.join(map(str, array.shape))}",
+        f"space directions: none {steps}",
+        "kinds: list domain domain domain",
+        "encoding: gzip",
+        f"space origin: {str(tuple(map(float, origin))).replace(' ', '')}",
+        "Segment0_LabelValue:=1",
+        "Segment0_Layer:=0",
+        f"Segment0_Name:={path.name.partition('.')[0]}",
+    )
+    voxels = gzip.compress(array.tobytes(order="F"), mtime=0)
+    path.write_bytes("\n".join((*header, "", "")).encode() + voxels)
