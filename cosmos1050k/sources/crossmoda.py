@@ -1,11 +1,11 @@
 """crossMoDA: vestibular schwannomas in contrast-enhanced T1-weighted MRI, any of three yearly editions."""
 
+import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from cosmos1050k.errors import BadFile
-from cosmos1050k.pairing import Match, matched
+from cosmos1050k.pairing import Match, first_of
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
 SOURCE = Source(
@@ -29,8 +29,8 @@ SOURCE = Source(
     modalities=("T1W MRI",),
     objects=("Vestibular Schwannoma",),
     note="Contrast-enhanced, which the paper's table 1 calls T1W MRI. Cochleae are left out, T2 images have "
-    "no labels. The editions share patients: of several in one folder 2022 goes before 2021 and 2023. The "
-    "edition of 2023 gives the tumor in two parts, which are two instances.",
+    "no labels. The editions share patients, so one is read: that of 2022 if there, else 2021, else 2023. "
+    "The edition of 2023 gives the tumor in two parts, which are two instances.",
 )
 
 TUMOR = (Label(object="Vestibular Schwannoma", value=1),)
@@ -38,33 +38,24 @@ PARTS = (
     Label(object="Vestibular Schwannoma", value=1, instance="intra-meatal"),
     Label(object="Vestibular Schwannoma", value=2, instance="extra-meatal"),
 )
-#: Edition → how its files are named, and its labels. That of 2022 names London's patients after 2021.
+#: How an edition's files are named, and its labels. That of 2022 names London's patients after 2021.
 EDITIONS = {
-    2022: (r"crossmoda202[12]_[a-z]+_\d+", TUMOR),
-    2021: (r"crossmoda_\d+", TUMOR),
-    2023: (r"crossmoda2023_[a-z]+_\d+", PARTS),
+    r"crossmoda202[12]_[a-z]+_\d+": TUMOR,
+    r"crossmoda_\d+": TUMOR,
+    r"crossmoda2023_[a-z]+_\d+": PARTS,
 }
 
 
 def cases(root: Path) -> Iterator[Case | BadFile]:
-    taken = None
-    for year, (name, labels) in EDITIONS.items():
-        found = matched(
-            root,
-            partial(_case, labels),
-            image=f"**/{{patient:{name}}}_ceT1.nii.gz",
-            mask=f"**/{{patient:{name}}}_Label.nii.gz",
-        )
-        for one in found:
-            if taken not in (None, year):
-                file = one.file if isinstance(one, BadFile) else one.image_files[0]
-                yield BadFile(file, f"of the edition {year}, beside that of {taken}", "keep one of them")
-                break
-            taken = year
-            yield one
+    layouts = (
+        {"image": f"**/{{patient:{name}}}_ceT1.nii.gz", "mask": f"**/{{patient:{name}}}_Label.nii.gz"}
+        for name in EDITIONS
+    )
+    return first_of(root, _case, *layouts)
 
 
-def _case(labels: tuple[Label, ...], match: Match) -> Case:
+def _case(match: Match) -> Case:
+    labels = next(labels for name, labels in EDITIONS.items() if re.fullmatch(name, match["patient"]))
     return Case(
         case=match["patient"],
         patient=match["patient"],

@@ -63,7 +63,7 @@ def test_of_two_editions_of_crossmoda_one_is_read(release: Path) -> None:
     assert [case.case for case in cases] == [
         "crossmoda2021_ldn_1", "crossmoda2021_ldn_2", "crossmoda2022_etz_1"
     ]  # fmt: skip
-    assert problems == ["crossmoda_1_ceT1.nii.gz: of the edition 2021, beside that of 2022; keep one of them"]
+    assert problems == []
 
 
 @pytest.mark.parametrize("release", ["feta"], indirect=True)
