@@ -288,10 +288,10 @@ def find(names: Iterable[str], template: str) -> Iterator[Match]:
     """The names that fit a template; each match has the one role `""`."""
     if (sought := _SOUGHT.get()) is not None and template not in sought:
         sought.append(template)
-    pattern = _pattern(template)
+    form = pattern(template)
     for name in names:
         hidden = name.rsplit("/", 1)[-1].startswith(".")  # such as macOS's ._case.nii.gz
-        if not hidden and (hit := pattern.fullmatch(name)):
+        if not hidden and (hit := form.fullmatch(name)):
             yield Match(hit.groupdict(), {"": name})
 
 
@@ -309,23 +309,25 @@ def seeking() -> Iterator[list[str]]:
         _SOUGHT.reset(token)
 
 
-_FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|(\*\*/)|(\*)")
+#: A field of a template (its name, its form), or `**/`, or `*`.
+FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|(\*\*/)|(\*)")
 
 
 def fields(template: str) -> list[str]:
     """The names of a template's fields, each once."""
-    return list(dict.fromkeys(hit[1] for hit in _FIELD.finditer(template) if hit[1]))
+    return list(dict.fromkeys(hit[1] for hit in FIELD.finditer(template) if hit[1]))
 
 
 def _filled(template: str, known: dict[str, str]) -> str:
     """The template with the fields that are known, for a message."""
-    return _FIELD.sub(lambda hit: "" if hit[3] else known.get(hit[1] or "", "…"), template)
+    return FIELD.sub(lambda hit: "" if hit[3] else known.get(hit[1] or "", "…"), template)
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern(template: str, ignore_case: bool = False) -> re.Pattern[str]:
+    """What the names that fit a template match; each field is a group."""
     parts, place, known = [], 0, set()
-    for hit in _FIELD.finditer(template):
+    for hit in FIELD.finditer(template):
         parts.append(re.escape(template[place : hit.start()]))
         place = hit.end()
         field, form, folders, _ = hit.groups()
@@ -338,4 +340,5 @@ def _pattern(template: str) -> re.Pattern[str]:
             parts.append(f"(?P<{field}>{form or '[^/]+?'})")
         else:
             parts.append("[^/]*")
-    return re.compile("".join(parts) + re.escape(template[place:]))
+    flags = re.IGNORECASE if ignore_case else 0
+    return re.compile("".join(parts) + re.escape(template[place:]), flags)

@@ -1,5 +1,6 @@
 """One file over HTTP that may take many attempts: each goes on where the one before it, or a kill, ended."""
 
+import http.client
 import logging
 import os
 import re
@@ -295,17 +296,20 @@ def _host(url: str) -> str:
 
 def _why(error: Exception) -> str:
     """What went wrong, in a few words, out of the libraries' nested errors."""
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return "no answer in time"
     if isinstance(error, requests.TooManyRedirects):
         return "it is redirected in a circle"
     inner: object = error
     while isinstance(inner, Exception) and (deeper := _deeper(inner)) is not None:
         inner = deeper
-    if isinstance(inner, urllib3.exceptions.TimeoutError):
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    refused = isinstance(inner, urllib3.exceptions.NewConnectionError)  # a timeout too, by its class
+    if isinstance(inner, timeouts) and not refused:
         return "no answer in time"
+    if isinstance(inner, http.client.IncompleteRead):
+        return "the connection broke"
     text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return " ".join(text.rpartition(": ")[2].split())[:120]
+    text = re.sub(r"\[Errno -?\d+\] ", "", text.rpartition(": ")[2])
+    return " ".join(text.split())[:120]
 
 
 def _deeper(error: Exception) -> Exception | None:

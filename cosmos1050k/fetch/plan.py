@@ -188,8 +188,11 @@ def _identified(source: Source, path: Path, ledger: Ledger) -> Download:
     if not path.is_file():
         what = "a folder; give files, or use `cosmos link` for a release" if path.is_dir() else "no such file"
         raise BadFile(str(path), *_halves(what))
-    if not source.downloads:
-        return Download(file=path.name)
+    if not source.downloads:  # the owner's names are not known: any will do
+        download = Download(file=path.name.lstrip("."))
+        if problem := ledger.problem(download, path):
+            raise BadFile(str(path), problem, "download it again")
+        return download
     problem = None
     name = re.sub(r" ?\(\d+\)(?=\.|$)", "", path.name)  # a browser's second copy
     for download in source.downloads:

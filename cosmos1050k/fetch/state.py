@@ -51,4 +51,4 @@ def _known(download: Download, ledger: Ledger) -> str:
     wanted = ledger.known(download)
     if wanted is None:
         return "no sum is known"
-    return f"its {wanted.algorithm} is {'the release’s' if wanted.declared else 'that of the first fetch'}"
+    return f"its {wanted.algorithm} is " + ("the release's" if wanted.declared else "the first fetch's")
