@@ -129,14 +129,23 @@ def chosen(label: Label, values: NDArray[Any], channels: int = 1) -> NDArray[np.
 def _matching(label: Label, values: NDArray[np.generic]) -> NDArray[np.bool_]:
     """The pixels of a label in a slice H×W or H×W×3."""
     if label.colour is not None:
-        if values.ndim != 3:
-            raise NotOneLabel("a gray mask, but its labels are colours")
+        if values.ndim == 2:
+            return _shade(label, values)
         difference = np.abs(values.astype(np.int32) - np.asarray(label.colour, np.int32))
         return difference.max(axis=2) <= label.within
     if label.values or values.ndim == 2:
         return chosen(label, _gray(values))
     total = values.sum(axis=2, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
     return chosen(label, total, values.shape[2])
+
+
+def _shade(label: Label, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """The pixels of a label by colour in a gray slice, each of whose pixels has three equal channels."""
+    assert label.colour is not None
+    shade = label.colour[0]
+    if set(label.colour) != {shade}:
+        raise NotOneLabel("a gray mask, but its labels are colours")
+    return (values >= shade - label.within) & (values <= shade + label.within)
 
 
 def _gray(values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -101,7 +101,7 @@ def _read(
     if order is not None and len(order) == len(files):
         files = tuple(files[place] for place in order)
     volume, found = read_stack([(paths[name], name) for name in files], by_position)
-    return volume, found if by_position else None
+    return readers.chosen(volume, files[0], channel), found if by_position else None
 
 
 def _rasterised(mask: Mask, paths: Mapping[str, Path], image: Volume) -> Volume:
@@ -153,7 +153,8 @@ def _layers(
     plain = tuple(label for label in mask.labels if label.instances != "sides")
     layers = []
     if plain:
-        array, start = _cut(volume.array) if several else (volume.array, (0, 0, 0))
+        cut = several and all(label.colour is None for label in plain)  # black may be a colour too
+        array, start = _cut(volume.array) if cut else (volume.array, (0, 0, 0))
         if array.size:
             layers.append(Layer(name, slicing.Slices(array, arrangement, start, whole), plain))
     for label in mask.labels:

@@ -59,7 +59,7 @@ class Label(_Record):
 
     `value`: they hold this value, or one of several. `above`: they hold more than this, and no more than
     `up_to` where given; of a colour file the mean of the channels counts. `colour`: each channel (R, G, B)
-    differs from it by at most `within`.
+    differs from it by at most `within`; black, say, is a colour of gray masks too.
 
     `instances` (protocol, section 1, step 5): `one` instance, named `instance` where one file holds several;
     `values`, each value one; `components`, each 8-connected component of the picture one; `parts`, each
@@ -112,7 +112,7 @@ class Mask(_Record):
 
     Args:
         file: a container; a tuple is a stack, one slice per file in the image's order.
-        channel: which volume of a 4D file.
+        channel: which volume of a 4D file; which channel (R, G, B) of pictures in colour.
         segment: which segment of a DICOM-SEG object; its pixels have the value 1.
         row: whose rows of a run-length CSV; their pixels have the value 1.
         annotators: per file whose it is, where several drew the same; pixels that more than half of them

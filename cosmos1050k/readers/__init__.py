@@ -38,6 +38,7 @@ CONTAINERS = {
     ".bmp": "picture",
     ".gif": "picture",
     ".ppm": "picture",
+    ".ppm.gz": "picture",
     ".pgm": "picture",
     ".tif": "tiff",
     ".tiff": "tiff",
@@ -76,7 +77,7 @@ def read(path: Path, name: str, channel: int | None = None, picture: bool = Fals
 
     Args:
         name: the file relative to its source's folder; it is what a message names.
-        channel: which volume of a 4D file.
+        channel: which volume of a 4D file, or which channel (R, G, B) of one in colour.
         picture: the file holds pictures, of which a channel may be a plane of the third axis.
 
     Raises:
@@ -88,7 +89,7 @@ def read(path: Path, name: str, channel: int | None = None, picture: bool = Fals
     found = guarded(importlib.import_module(f"{__name__}.{module}").read, path, name)
     if picture and channel is not None and found.array.ndim == 3:
         found = Volume(found.array[:, :, None, :], found.affine)
-    return _volume(found, name, channel)
+    return chosen(found, name, channel)
 
 
 def guarded(reader: Callable[..., Result], path: Path, name: str, *more: object) -> Result:
@@ -107,8 +108,14 @@ def guarded(reader: Callable[..., Result], path: Path, name: str, *more: object)
         raise BadFile(name, f"can't be read ({error.strerror or error})", "put a file in its place") from None
 
 
-def _volume(found: Volume, name: str, channel: int | None) -> Volume:
-    """The wanted volume of a 4D file; a 3D file is its own only one."""
+def chosen(found: Volume, name: str, channel: int | None) -> Volume:
+    """The wanted volume of a 4D file, or channel of one in colour; a 3D file is its own only one.
+
+    Raises:
+        BadFile: there is no such channel.
+    """
+    if found.colour and channel is not None and channel < found.array.shape[3]:
+        return Volume(found.array[..., channel].copy(order="K"), found.affine)
     if found.array.ndim == 3 or found.colour:
         if channel:
             raise BadFile(name, f"one volume, but number {channel} is wanted", AGAIN)

@@ -65,8 +65,9 @@ def fits(label: Label, value: float | Sequence[float]) -> bool:
     """Whether a pixel of a mask, one value or one per channel, is the label's."""
     channels = list(value) if isinstance(value, Sequence) else [value]
     if label.colour is not None:
+        three = channels * 3 if len(channels) == 1 else channels
         return all(
-            abs(one - wanted) <= label.within for one, wanted in zip(channels, label.colour, strict=True)
+            abs(one - wanted) <= label.within for one, wanted in zip(three, label.colour, strict=True)
         )
     if label.values:
         return channels[0] in label.values

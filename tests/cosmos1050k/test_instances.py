@@ -63,6 +63,13 @@ def colour(draw: st.DrawFn) -> Label:
 
 
 @st.composite
+def shade(draw: st.DrawFn) -> Label:
+    """A colour that gray masks have too."""
+    label = draw(colour())
+    return label.model_copy(update={"colour": (label.colour[0],) * 3})
+
+
+@st.composite
 def gray(draw: st.DrawFn) -> list[Case]:
     """A pack of gray masks, saved as such or in three equal channels, and their labels."""
     dtype, most = np.dtype(draw(st.sampled_from(DTYPES))), 1 if draw(st.integers(0, 9)) == 0 else 8
@@ -78,7 +85,7 @@ def gray(draw: st.DrawFn) -> list[Case]:
         pack = np.repeat(pack[..., None], 3, axis=-1)
     if draw(st.booleans()):
         pack = pack[:, ::-1, ::-1]
-    labels = draw(st.lists(st.one_of(by_value(), by_value(), above()), min_size=1, max_size=7))
+    labels = draw(st.lists(st.one_of(by_value(), by_value(), above(), shade()), min_size=1, max_size=7))
     return [(mask, labels) for mask in pack]
 
 
