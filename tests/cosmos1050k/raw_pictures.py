@@ -1,5 +1,6 @@
 """What each container's own library reads from a raw file, as the pictures a row could show."""
 
+import gzip
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +46,7 @@ def loaded(path: Path) -> tuple[list[np.ndarray], np.ndarray | None]:
         if array.shape[2:] == (2,):  # shown as red and green
             array = np.pad(array, ((0, 0), (0, 0), (0, 1)))
         return [array], None
-    with Image.open(path) as picture:
+    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file, Image.open(file) as picture:
         return [np.asarray(picture)], None
 
 

@@ -167,3 +167,11 @@ def slicer(
     )
     voxels = gzip.compress(array.tobytes(order="F"), mtime=0)
     path.write_bytes("\n".join((*header, "", "")).encode() + voxels)
+
+
+def gzipped(path: Path) -> Path:
+    """Puts `<name>.gz` in a file's place, as gzip does; returns its path."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    path.unlink()
+    return packed
