@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cosmos1050k.errors import BadFile
 from cosmos1050k.pairing import Match, matched
-from cosmos1050k.source import Case, Download, Label, Mask, Source
+from cosmos1050k.source import Case, Label, Mask, Source
 
 SOURCE = Source(
     slug="autolaparo",
@@ -15,7 +15,6 @@ SOURCE = Source(
     licence="CC BY-NC-SA 4.0",
     redistributable=True,
     access="form",
-    downloads=(Download(file="AutoLaparo_Task3.zip"),),
     steps="Fill in the request form at https://autolaparo.github.io/; the owner mails a link, of which task "
     "3 (segmentation) alone is needed.",
     labelled=1800,
