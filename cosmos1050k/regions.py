@@ -83,7 +83,7 @@ def _renumbered(
     if order != list(range(len(members))):
         table = np.zeros(256, np.uint8)
         table[order] = np.arange(len(members))
-        picture = cv2.LUT(picture, table)
+        picture = cv2.LUT(picture, table).astype(np.uint8, copy=False)
     values: list[list[int]] = [[] for _ in range(count)]
     for value, old in enumerate(order):
         bits = members[old]
