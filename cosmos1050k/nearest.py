@@ -12,7 +12,7 @@ _COMPARED = 200
 
 
 class _Fit(NamedTuple):
-    """Which parts of a template a file's fit, the name's first; whether its ending does; how alike they are."""
+    """Which parts of a template a file's fit, the name's first; whether its ending does; their likeness."""
 
     parts: tuple[bool, ...]
     ending: bool
