@@ -1,5 +1,6 @@
 """Why no file of a folder fits a template: the file that comes nearest to it, and what differs."""
 
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
@@ -11,9 +12,10 @@ _COMPARED = 200
 
 
 class _Fit(NamedTuple):
-    """Which parts of a template a file's parts fit, the name's first, then upwards; how alike they look."""
+    """Which parts of a template a file's fit, the name's first; whether its ending does; their likeness."""
 
     parts: tuple[bool, ...]
+    ending: bool
     likeness: float
     file: str
 
@@ -37,7 +39,7 @@ def _miss(names: Sequence[str], template: str) -> str:
         return f"no {wanted}; but {other} would fit if upper and lower case did"
     parts = _parts(template)
     fits = sorted((_fit(name, parts) for name in names), reverse=True)
-    nearest = max((_alike(fit, wanted) for fit in fits[:_COMPARED]), key=lambda fit: fit[:2])
+    nearest = max((_alike(fit, wanted) for fit in fits[:_COMPARED]), key=lambda fit: fit[:3])
     return f"no {wanted}; the nearest is {nearest.file}: {_difference(nearest, parts)}"
 
 
@@ -50,7 +52,7 @@ def _parts(template: str) -> list[str]:
 def _fit(name: str, parts: list[str]) -> _Fit:
     own = [*reversed(name.split("/")), *[""] * len(parts)]
     fits = tuple(bool(pattern(part).fullmatch(mine)) for part, mine in zip(parts, own, strict=False))
-    return _Fit(fits, 0.0, name)
+    return _Fit(fits, name.endswith(re.sub(r"^.*[}*][^.]*", "", parts[0])), 0.0, name)
 
 
 def _alike(fit: _Fit, wanted: str) -> _Fit:

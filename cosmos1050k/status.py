@@ -19,7 +19,7 @@ class Status(BaseModel):
         present: whether any raw file is there, as it was downloaded or unpacked.
         downloads_present: how many of the `downloads` files to download are there; unpacked ones are not.
         images: rows of the build; 0 if there is none.
-        masks: scored instances of objects in it.
+        masks: instances of objects in these.
         version: of the build; empty if there is none.
         verdict: how the build stands to the reference version.
         problem: why the raw files or the build can't be read; mostly empty.

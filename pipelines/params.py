@@ -87,8 +87,11 @@ def write_sources(names: Sequence[str], path: Path = PARAMS) -> None:
     A line of the list that stays is kept as it is, with what stands behind or above it.
 
     Raises:
-        InputError: the file is not valid, or its list is written in a way that can't be edited.
+        InputError: there is no name, the file is not valid, or its list is written in a way that can't be
+            edited.
     """
+    if not names:
+        raise InputError(f"{path}: the list of sources would be empty; it stays as it is")
     before = load(path)
     text = path.read_text()
     root = yaml.compose(text)
@@ -96,7 +99,11 @@ def write_sources(names: Sequence[str], path: Path = PARAMS) -> None:
     node = next(value for key, value in root.value if key.value == "sources")
     edited = (_flow if node.flow_style else _block)(text, node, names)
     expected = before.model_copy(update={"sources": tuple(names)})
-    if Params.model_validate(yaml.safe_load(edited)) != expected:
+    try:
+        right = Params.model_validate(yaml.safe_load(edited)) == expected
+    except (yaml.YAMLError, ValidationError):
+        right = False
+    if not right:
         raise InputError(f"{path}: its list of sources can't be edited; write it as one name a line")
     replace_text(path.resolve(), edited)
 

@@ -1,8 +1,10 @@
 """A real HTTP server on this machine that misbehaves as it is told, and writes down what it was asked."""
 
+import io
 import re
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,3 +179,12 @@ def running() -> Iterator[Site]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Files as one archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()

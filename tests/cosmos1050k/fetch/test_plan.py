@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import random
@@ -11,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from cosmos1050k.fetch.download import Patience
 from cosmos1050k.source import Case, Download
 from tests import phantoms
 from tests.conftest import ROOT
-from tests.cosmos1050k.fetch.site import Site
+from tests.cosmos1050k.fetch.site import Site, zipped
 
 SLUG = "kvasir_seg"
 RAW = sources.RAW / SLUG
@@ -37,11 +35,7 @@ def sums(content: bytes) -> dict[str, str]:
 
 
 def packed(**files: bytes) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in (files or {"a": random.Random(0).randbytes(200_000)}).items():
-            archive.writestr(name, content)
-    return stream.getvalue()
+    return zipped(files or {"a": random.Random(0).randbytes(200_000)})
 
 
 ZIP = packed()
