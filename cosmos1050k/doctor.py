@@ -39,11 +39,12 @@ def examine(slug: str) -> Iterator[Finding]:
     cases, unpaired, templates = _cases(source, root)
     names = {case.case for case in cases}
     complete = all(found.word == "right" for found in states)
-    short = source.labelled is not None and len(names) < source.labelled
+    synthetic = any(name.rpartition("/")[2] == index.PHANTOM for name in release.files(root))
+    short = source.labelled is not None and len(names) < source.labelled and not synthetic
     yield from _limited([_of(found, needed=short or not cases) for found in states])
     if source.package is None:
         yield from _limited([Finding("wrong", str(problem)) for problem in release.problems(root)])
-    yield from _of_cases(source, cases, names, wrong=short and not complete)
+    yield from _of_cases(source, cases, short, wrong=short and not complete)
     yield from _limited([Finding("wrong", str(problem)) for problem in unpaired])
     if not cases:
         missed = nearest.misses(list(release.files(root)), templates)
@@ -104,20 +105,20 @@ def _cases(source: Source, root: Path) -> tuple[list[Case], list[BadFile], list[
     return list(cases.values()), bad, templates
 
 
-def _of_cases(source: Source, cases: list[Case], names: set[str], wrong: bool) -> Iterator[Finding]:
+def _of_cases(source: Source, cases: list[Case], short: bool, wrong: bool) -> Iterator[Finding]:
     if not cases:
         yield Finding("wrong", "no case is found")
         return
+    names = {case.case for case in cases}
     counts = Counter(case.modality for case in cases)
     kinds = ", ".join(f"{counts[name]} {name}" for name in source.modalities if name in counts)
     text = f"{_count(len(names), 'case')} of {_count(len({c.patient for c in cases}), 'patient')} ({kinds})"
     if source.labelled is None:
         yield Finding("ok", f"{text}; how many the whole release has is not known")
-    elif len(names) >= source.labelled:
+    elif not short:
         yield Finding("ok", f"{text}; the whole release has {source.labelled}")
     else:
-        missing = source.labelled - len(names)
-        text = f"{text}; the whole release has {source.labelled}, {missing} more"
+        text = f"{text}; the whole release has {source.labelled}, {source.labelled - len(names)} more"
         yield Finding("wrong" if wrong else "note", text)
 
 

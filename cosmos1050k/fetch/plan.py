@@ -127,7 +127,7 @@ def _sweep(source: Source, root: Path) -> None:
 
 def _refuse_unpacked(source: Source, root: Path, ledger: Ledger) -> None:
     """An archive fetched beside what somebody unpacked from it would give every case twice."""
-    if any((root / download.file).exists() for download in source.downloads):
+    if not release.files(root) or any((root / download.file).exists() for download in source.downloads):
         return
     if any(state(root, download, ledger).word == "unpacked" for download in source.needed):
         return

@@ -29,8 +29,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def release(project: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """A phantom of the source in its folder, indexed, as if the whole release had so many cases."""
+    """A release like the real one in the source's folder, indexed, as if the whole had so many cases."""
     phantoms.write(SLUG, RAW)
+    (RAW / phantoms.MARKER).unlink()
     index.write(SLUG)
     count = sum(isinstance(found, Case) for found in sources.get(SLUG).cases(RAW))
     change(monkeypatch, labelled=count)
@@ -63,7 +64,7 @@ def test_a_whole_release_is_right_in_every_point(release: int) -> None:
     assert one(found["ok"], "cases") == (
         f"{release} cases of {release} patients ({release} Colonoscopy); the whole release has {release}"
     )
-    assert "a phantom: synthetic files" in one(found["ok"], r"kvasir_seg\.json")
+    assert one(found["ok"], r"kvasir_seg\.json").endswith(" files")
 
 
 def test_a_folder_too_deep_is_right_too(release: int) -> None:
@@ -249,5 +250,7 @@ def test_optional_files_are_not_missed(release: int, monkeypatch: pytest.MonkeyP
 def test_a_phantom_s_files_are_all_paired(project: Path, slug: str) -> None:
     phantoms.write(slug, sources.RAW / slug, patients=1)
     index.write(slug)
-    assert all("cases of" in line or "case of" in line or ": missing" in line for line in said(slug)["wrong"])
-    assert any(re.match(r"\d+ cases? of ", line) for lines in said(slug).values() for line in lines)
+    found = said(slug)
+    assert found["wrong"] == []  # that it has few cases is in its nature
+    assert any(re.match(r"\d+ cases? of ", line) for line in found["ok"])
+    assert found["ok"][-1].endswith("a phantom: synthetic files")

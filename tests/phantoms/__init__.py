@@ -12,8 +12,8 @@ from tests.phantoms.truth import TrueRow
 
 #: Not sources: what the modules of the sources share.
 SHARED = {
-    "__main__", "anatomy", "brain", "containers", "endoscopy", "fundus", "histology", "radiograph",
-    "torso", "truth", "volumes",
+    "__main__", "anatomy", "brain", "containers", "endoscopy", "fundus", "heart", "histology",
+    "pelvis", "radiograph", "torso", "truth", "volumes",
 }  # fmt: skip
 MARKER = "PHANTOM"
 

@@ -109,17 +109,17 @@ def test_the_list_may_end_the_file(tmp_path: Path) -> None:
     assert path.read_text().endswith("sources:\n  - drive\n  - sample\n")
 
 
+#: Without the sources; the list of models has a name that another list can be.
+SHARED = TEXT.replace("sources:\n  - sample\n", "").replace("models:", "models: &both")
+
+
 @pytest.mark.parametrize(
     ("text", "names", "message"),
     [
         (TEXT, [], "the list of sources would be empty"),
         (TEXT, ["a", "a"], "can't be edited; write it as one name a line"),
         (TEXT.replace("sources:\n  - sample\n", "sources: &list\n  - sample\n"), ["a: b"], "can't be edited"),
-        (
-            TEXT.replace("sources:\n  - sample\n", "").replace("models:", "models: &both") + "sources: *both\n",
-            ["drive"],
-            "can't be edited",
-        ),
+        (SHARED + "sources: *both\n", ["drive"], "can't be edited"),
         ("sources: 3\n", ["a"], "mend it"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import gzip
 import random
 import socket
+import time
 from email.utils import formatdate
 from pathlib import Path
 
@@ -130,6 +131,33 @@ def test_a_server_that_falls_silent(site: Site, tmp_path: Path) -> None:
     site.put("/a.bin", CONTENT, script=[site.stall(131_072), site.stall(0)])
     assert fetched(site, tmp_path) == CONTENT
     assert sum(site.served) == len(CONTENT)
+
+
+def test_a_server_that_is_slow_but_not_silent(site: Site, tmp_path: Path) -> None:
+    pieces = 5
+
+    def dribble(handler: Handler, file: File) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(CONTENT)))
+        handler.end_headers()
+        for place in range(0, len(CONTENT), len(CONTENT) // pieces):
+            handler.body(CONTENT[place : place + len(CONTENT) // pieces], None, False)
+            time.sleep(0.4 * HASTY.stall_s)
+
+    site.put("/a.bin", CONTENT, script=[dribble])
+    assert fetched(site, tmp_path) == CONTENT
+    assert site.served == [len(CONTENT)]
+
+
+def test_a_server_that_says_no_length_and_hangs_up_at_the_end(site: Site, tmp_path: Path) -> None:
+    def old(handler: Handler, file: File) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.body(CONTENT, len(CONTENT), False)
+
+    site.put("/a.bin", CONTENT, script=[old])
+    assert fetched(site, tmp_path) == CONTENT
+    assert len(site.requests) == 1
 
 
 def test_errors_that_pass(site: Site, tmp_path: Path) -> None:
