@@ -17,6 +17,8 @@ CARD = Path(__file__).with_name("README.md")
 PROSE = Path(__file__).with_name("card.md")
 #: The configuration that `load_dataset("cosmos1050k")` takes.
 ALL = "all"
+#: The paper's sources, images, masks, modalities, objects and object–modality pairs.
+PAPER = (53, 1_050_311, 6_033_198, 18, 84, 125)
 
 
 def render(slugs: Sequence[str], data: Path) -> str:
@@ -101,7 +103,7 @@ def _totals(manifests: Sequence[Manifest]) -> str:
     columns = [("this build", _counts(manifests))]
     if any(m.phantom for m in manifests):
         columns.append(("without phantoms", _counts([m for m in manifests if not m.phantom])))
-    columns.append(("the paper", (53, 1_050_311, 6_033_198, 18, 84, 125)))
+    columns.append(("the paper", PAPER))
     names = ("sources", "images", "masks", "modalities", "objects", "object–modality pairs")
     counts = zip(names, *(found for _, found in columns), strict=True)
     return _table(

@@ -50,8 +50,10 @@ class RawIndex(BaseModel):
         return {file.name: file.size for file in self.files}
 
 
-#: Absolute path → size, modification time in ns, sha256: what need not be hashed again.
-_Seen = TypeAdapter(dict[str, tuple[int, int, str]])
+#: Of a file: its size, its modification time in ns, its sha256.
+Look = tuple[int, int, str]
+#: Absolute path → what need not be hashed again.
+_Seen = TypeAdapter(dict[str, Look])
 _UNSEEN = (-1, 0, "")
 
 
@@ -94,38 +96,54 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
     else:
         archives.unpack(root)
         found = release.files(root)
-    memory = memory or sources.RAW / f".{source.slug}.seen"
-    seen = _remembered(memory)
+    memory = memory or _memory_of(source.slug)
+    known = _remembered(memory)
 
-    def look(name: str) -> tuple[RawFile | OSError, tuple[str, tuple[int, int, str]]]:
-        path = found[name].resolve()  # not by way of a link, which may lead elsewhere next time
+    def look(name: str) -> tuple[RawFile | OSError, tuple[str, Look]]:
         try:
-            stat = path.stat()
-            known = seen.get(str(path))
-            if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
-                sha256 = known[2]
-            else:
-                with path.open("rb") as stream:
-                    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            look = looked(found[name], known)
         except OSError as error:  # costs the cases that need it, and no other
-            return error, (str(path), _UNSEEN)
-        file = RawFile(name=name, size=stat.st_size, sha256=sha256)
-        return file, (str(path), (stat.st_size, stat.st_mtime_ns, sha256))
+            return error, (str(found[name].absolute()), _UNSEEN)
+        return RawFile(name=name, size=look[0], sha256=look[2]), (str(found[name].resolve()), look)
 
     with ThreadPoolExecutor() as threads:
-        looked = list(
+        looks = list(
             tqdm(threads.map(look, found), total=len(found), desc=f"index {source.slug}", disable=None)
         )
-    replace_text(memory, _Seen.dump_json({**seen, **dict(entry for _, entry in looked)}).decode())
+    replace_text(memory, _Seen.dump_json({**known, **dict(entry for _, entry in looks)}).decode())
     return RawIndex(
         source=source.slug,
-        files=tuple(file for file, _ in looked if isinstance(file, RawFile)),
+        files=tuple(file for file, _ in looks if isinstance(file, RawFile)),
         unreadable={
             name: str(error.strerror)
-            for name, (error, _) in zip(found, looked, strict=True)
+            for name, (error, _) in zip(found, looks, strict=True)
             if isinstance(error, OSError)
         },
     )
+
+
+def looked(path: Path, known: dict[str, Look]) -> Look:
+    """Looks at a file, which is hashed only if its size or time is not as known.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    path = path.resolve()  # not by way of a link, which may lead elsewhere next time
+    stat = path.stat()
+    look = known.get(str(path))
+    if look and look[:2] == (stat.st_size, stat.st_mtime_ns):
+        return look
+    with path.open("rb") as stream:
+        return stat.st_size, stat.st_mtime_ns, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seen(slug: str) -> dict[str, Look]:
+    """Absolute path → what the last index of a source saw there."""
+    return _remembered(_memory_of(slug))
+
+
+def _memory_of(slug: str) -> Path:
+    return sources.RAW / f".{slug}.seen"
 
 
 def _shipped(source: Source, root: Path) -> dict[str, Path]:
@@ -134,7 +152,7 @@ def _shipped(source: Source, root: Path) -> dict[str, Path]:
     return {name: root / name for name in named if (root / name).is_file()}
 
 
-def _remembered(memory: Path) -> dict[str, tuple[int, int, str]]:
+def _remembered(memory: Path) -> dict[str, Look]:
     try:
         return _Seen.validate_json(memory.read_bytes())
     except (FileNotFoundError, ValidationError):  # a lost memory costs hashing, nothing else

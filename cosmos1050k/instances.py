@@ -1,7 +1,7 @@
 """The instances in one slice: which pixels of a mask file are which object (protocol, section 1, step 5)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -55,11 +55,14 @@ def instances_of(values: NDArray[np.generic], labels: Sequence[Label]) -> Iterat
     for label, mask, gray, top, left in _found(values, labels):
         if label.instances == "values":
             yield from _by_value(label, np.where(mask, gray, 0), top, left)
+        elif label.instances == "parts":
+            for whole in _by_value(label, np.where(mask, gray, 0), top, left):
+                yield from _parts(label, whole)
         elif label.instances == "components":
             numbers, count = ndimage.label(mask, _EIGHT)
             yield from _numbered(label, numbers, range(1, count + 1), top, left)
-        elif (whole := _tight(label.object, label.instance, mask, top, left)) is not None:
-            yield whole
+        elif (one := _tight(label.object, label.instance, mask, top, left)) is not None:
+            yield one
 
 
 def weight(values: NDArray[np.generic], labels: Sequence[Label], pixel: int | None = None) -> int:
@@ -75,7 +78,7 @@ def weight(values: NDArray[np.generic], labels: Sequence[Label], pixel: int | No
     for label in sorted(labels, key=lambda label: not label.values):
         own = _matching(label, values) & ~counted
         counted |= own
-        if label.values or label.instances == "values":
+        if label.values or label.by_value:
             total += int(sum(_gray(values)[own].tolist()))
         else:
             total += label.weight * int(np.count_nonzero(own))
@@ -104,7 +107,7 @@ def _found(
             continue
         mask = _matching(label, cut)
         if mask.any():
-            yield label, mask, _gray(cut) if label.instances == "values" else cut, top, left
+            yield label, mask, _gray(cut) if label.by_value else cut, top, left
 
 
 def _flat(anything: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -133,14 +136,23 @@ def chosen(label: Label, values: NDArray[Any], channels: int = 1) -> NDArray[np.
 def _matching(label: Label, values: NDArray[np.generic]) -> NDArray[np.bool_]:
     """The pixels of a label in a slice H×W or H×W×3."""
     if label.colour is not None:
-        if values.ndim != 3:
-            raise NotOneLabel("a gray mask, but its labels are colours")
+        if values.ndim == 2:
+            return _shade(label, values)
         difference = np.abs(values.astype(np.int32) - np.asarray(label.colour, np.int32))
         return difference.max(axis=2) <= label.within
     if label.values or values.ndim == 2:
         return chosen(label, _gray(values))
     total = values.sum(axis=2, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
     return chosen(label, total, values.shape[2])
+
+
+def _shade(label: Label, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """The pixels of a label by colour in a gray slice, each of whose pixels has three equal channels."""
+    assert label.colour is not None
+    shade = label.colour[0]
+    if set(label.colour) != {shade}:
+        raise NotOneLabel("a gray mask, but its labels are colours")
+    return (values >= shade - label.within) & (values <= shade + label.within)
 
 
 def _gray(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -170,6 +182,16 @@ def _by_value(label: Label, values: NDArray[np.generic], top: int, left: int) ->
     named = [0] * (named[0] != 0) + named
     for part in _numbered(label, numbers, range(1, len(named)), top, left):
         yield Instance(part.object, str(named[int(part.instance or 0)]), part.mask, part.top, part.left)
+
+
+def _parts(label: Label, whole: Instance) -> Iterator[Instance]:
+    """The 8-connected components of an instance: itself, or with their numbers behind its name."""
+    numbers, count = ndimage.label(whole.mask, _EIGHT)
+    if count == 1:
+        yield whole
+        return
+    for part in _numbered(label, numbers, range(1, count + 1), whole.top, whole.left):
+        yield replace(part, instance=f"{whole.instance}.{part.instance}")
 
 
 def _numbered(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos1050k import instances, readers, sides, slicing
+from cosmos1050k import cropped, instances, readers, sides, slicing, votes
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import Volume
 from cosmos1050k.source import ANATOMICAL, Case, Files, Label, Mask
@@ -50,7 +50,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
     Raises:
         BadFile: a file is missing or damaged, or image and mask don't fit each other.
     """
-    image, order = _read(case.image, paths, case.channel, case.by_position)
+    image, order = _read(case.image, paths, case.channel, case.by_position, picture=case.view == "picture")
     arrangement = _arrangement(case, image)
     layers = []
     several = len({mask.file for mask in case.masks}) > 1
@@ -59,6 +59,8 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
         named = (mask.file, mask.channel)
         if mask.segment is not None or mask.row is not None:
             volume = _rasterised(mask, paths, image)
+        elif mask.annotators:
+            volume = votes.majority([(paths[name], name) for name in mask.file], mask.annotators)
         elif named == (case.image, case.channel):
             volume = image
         elif last is not None and last[0] == named:
@@ -67,6 +69,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
             last = None  # so that no two are in memory
             volume, _ = _read(mask.file, paths, mask.channel, order=order)
             last = named, volume
+        volume = cropped.completed(volume, image)
         _check_fit(mask, volume, case, image)
         layers += _layers(mask, volume, image, arrangement, several)
     shape = image.array.shape
@@ -91,16 +94,17 @@ def _read(
     channel: int | None,
     by_position: bool = False,
     order: Sequence[int] | None = None,
+    picture: bool = False,
 ) -> tuple[Volume, Sequence[int] | None]:
     """A container or a stack of files, and for a stack ordered by position the order."""
     if isinstance(files, str):
-        return readers.read(paths[files], files, channel), None
+        return readers.read(paths[files], files, channel, picture), None
     from cosmos1050k.readers.stack import read_stack
 
     if order is not None and len(order) == len(files):
         files = tuple(files[place] for place in order)
     volume, found = read_stack([(paths[name], name) for name in files], by_position)
-    return volume, found if by_position else None
+    return readers.chosen(volume, files[0], channel), found if by_position else None
 
 
 def _rasterised(mask: Mask, paths: Mapping[str, Path], image: Volume) -> Volume:

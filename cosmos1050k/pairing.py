@@ -9,9 +9,11 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,6 +65,21 @@ def matched(
             yield from _made(make, match, next(iter(match.files.values())))
 
 
+def first_of(
+    root: Path, make: Callable[[Match], Case | Iterable[Case] | None], *layouts: Mapping[str, str]
+) -> Iterator[Case | BadFile]:
+    """Like `matched`, for a release that exists in several layouts: the cases of the first that is there.
+
+    Args:
+        layouts: templates by role; a layout is there if a file fits its first.
+    """
+    names = list(release.files(root))
+    for layout in layouts:
+        if any(find(names, next(iter(layout.values())))):
+            yield from matched(root, make, **layout)
+            return
+
+
 def stacked(
     root: Path,
     make: Callable[[Stack], Case | Iterable[Case] | None],
@@ -83,17 +100,55 @@ def stacked(
             yield from _made(make, stack, next(iter(stack.files.values()))[0])
 
 
+def gathered(
+    root: Path,
+    make: Callable[[dict[str, str], Match], Case | Iterable[Case] | None],
+    *,
+    each: str,
+    **templates: str,
+) -> Iterator[Case | BadFile]:
+    """Like `matched`, for masks in a file each, of which a case has any number.
+
+    A case without a mask is not labelled and is passed over; a mask without its case is yielded as wrong.
+
+    Args:
+        make: is given the case's masks, `{name}` → file, by name, and the match of `templates`.
+        each: fits every mask; its field `{name}` tells those of a case apart.
+    """
+    common = sorted(set(fields(each)).intersection(*(fields(template) for template in templates.values())))
+    found: dict[tuple[str, ...], dict[str, Match]] = {}
+    for match in find(release.files(root), each):
+        others = found.setdefault(tuple(match[field] for field in common), {})
+        other = others.setdefault(match["name"], match)
+        if other is not match:
+            problem = f"the same mask as {other.files['']}"
+            yield BadFile(match.files[""], problem, "remove one of the two")
+    used = set()
+    for whole in matches(root, **templates):
+        if isinstance(whole, BadFile):
+            yield whole
+            continue
+        used.add(key := tuple(whole[field] for field in common))
+        if masks := found.get(key):
+            files = {name: masks[name].files[""] for name in sorted(masks, key=natural)}
+            yield from _made(partial(make, files), whole, next(iter(whole.files.values())))
+    for key, masks in found.items():
+        if key not in used:
+            match = next(iter(masks.values()))
+            yield _lone(match.files[""], _filled(next(iter(templates.values())), match.fields))
+
+
 def _made(
     make: Callable[[Found], Case | Iterable[Case] | None], found: Found, first: str
 ) -> Iterator[Case | BadFile]:
     try:
         made = make(found)
         yield from [made] if isinstance(made, Case) else made or ()
+    except BadFile as problem:
+        yield problem
     except ValidationError as error:
-        problem = f"can't be made a case ({error.errors()[0]['msg']})"
-        yield BadFile(first, problem, "rename the file as the release has it")
-    except BadFile as error:
-        yield error
+        reason = f"can't be made a case ({error.errors()[0]['msg']})"
+        yield BadFile(first, reason, "rename the file as the release has it")
 
 
 def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
@@ -243,30 +298,48 @@ def text(root: Path, template: str) -> tuple[str, str] | None:
 
 def find(names: Iterable[str], template: str) -> Iterator[Match]:
     """The names that fit a template; each match has the one role `""`."""
-    pattern = _pattern(template)
+    if (sought := _SOUGHT.get()) is not None and template not in sought:
+        sought.append(template)
+    form = pattern(template)
     for name in names:
         hidden = name.rsplit("/", 1)[-1].startswith(".")  # such as macOS's ._case.nii.gz
-        if not hidden and (hit := pattern.fullmatch(name)):
+        if not hidden and (hit := form.fullmatch(name)):
             yield Match(hit.groupdict(), {"": name})
 
 
-_FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|(\*\*/)|(\*)")
+_SOUGHT: ContextVar[list[str] | None] = ContextVar("sought", default=None)
+
+
+@contextmanager
+def seeking() -> Iterator[list[str]]:
+    """The templates that `find` looks for within the block, each once, in this order."""
+    sought: list[str] = []
+    token = _SOUGHT.set(sought)
+    try:
+        yield sought
+    finally:
+        _SOUGHT.reset(token)
+
+
+#: A field of a template (its name, its form), or `**/`, or `*`.
+FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|(\*\*/)|(\*)")
 
 
 def fields(template: str) -> list[str]:
     """The names of a template's fields, each once."""
-    return list(dict.fromkeys(hit[1] for hit in _FIELD.finditer(template) if hit[1]))
+    return list(dict.fromkeys(hit[1] for hit in FIELD.finditer(template) if hit[1]))
 
 
 def _filled(template: str, known: dict[str, str]) -> str:
     """The template with the fields that are known, for a message."""
-    return _FIELD.sub(lambda hit: "" if hit[3] else known.get(hit[1] or "", "…"), template)
+    return FIELD.sub(lambda hit: "" if hit[3] else known.get(hit[1] or "", "…"), template)
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern(template: str, ignore_case: bool = False) -> re.Pattern[str]:
+    """What the names that fit a template match; each field is a group."""
     parts, place, known = [], 0, set()
-    for hit in _FIELD.finditer(template):
+    for hit in FIELD.finditer(template):
         parts.append(re.escape(template[place : hit.start()]))
         place = hit.end()
         field, form, folders, _ = hit.groups()
@@ -279,4 +352,5 @@ def _pattern(template: str) -> re.Pattern[str]:
             parts.append(f"(?P<{field}>{form or '[^/]+?'})")
         else:
             parts.append("[^/]*")
-    return re.compile("".join(parts) + re.escape(template[place:]))
+    flags = re.IGNORECASE if ignore_case else 0
+    return re.compile("".join(parts) + re.escape(template[place:]), flags)

@@ -1,20 +1,18 @@
 """`cosmos`: the pipeline's verbs for people without DVC. Stages and commands call the same functions."""
 
-import json
 import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.errors import InputError
-from cosmos1050k.shards import DATA, load_manifest
-from cosmos1050k.source import Source
-from pipelines import params, stage
+from cosmos1050k.shards import DATA
+from pipelines import cli_sources, params, stage
 
 app = typer.Typer(
     help="COSMOS 1050K: build the dataset, score models, read the board.",
@@ -30,91 +28,8 @@ class ExportFormat(StrEnum):
     json = "json"
 
 
-@app.command()
-def sources(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
-    """List the sources: modalities, licence, what is present and what is built."""
-    with stage.reported():
-        rows = [_source(slug) for slug in registry.slugs()]
-        if as_json:
-            print(json.dumps(rows, indent=1))
-            return
-        for row in rows:
-            built = "not built"
-            if row["version"]:
-                phantom = ", a phantom: synthetic files" if row["phantom"] else ""
-                built = f"{row['images']} images, version {row['version'][:12]}{phantom}"
-            print(f"{row['slug']:<24} {row['name']}")
-            print(
-                f"{'':<24} {', '.join(row['modalities'])}; access: {row['access']}; licence: {row['licence']}"
-            )
-            state = "present" if row["present"] else "missing"
-            print(f"{'':<24} raw files: {state}; {row['problem'] or built}")
-
-
-def _source(slug: str) -> dict[str, Any]:
-    declared = registry.get(slug).SOURCE
-    try:
-        present = _present(declared)
-    except (InputError, PermissionError):
-        present = False
-    manifest, problem = None, ""
-    if (DATA / slug).is_dir():
-        try:
-            manifest = load_manifest(DATA / slug)
-        except InputError as error:
-            problem = str(error)
-    return {
-        "slug": slug,
-        "name": declared.name,
-        "homepage": declared.homepage,
-        "licence": declared.licence,
-        "redistributable": declared.redistributable,
-        "access": declared.access,
-        "modalities": list(declared.modalities),
-        "pairs": list(declared.pairs),
-        "present": present,
-        "images": manifest.rows if manifest else 0,
-        "version": manifest.version if manifest else "",
-        "phantom": bool(manifest and manifest.phantom),
-        "problem": problem,
-    }
-
-
-def _present(source: Source) -> bool:
-    """Whether the files of a package are all there, or any of a raw folder, as archives or unpacked."""
-    root = registry.raw_root(source)
-    if source.package is not None:
-        return all((root / download.file).is_file() for download in source.downloads)
-    return root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir())
-
-
-@app.command()
-def index(slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")]) -> None:
-    """Hash a source's raw files into data/raw/SLUG.json, on which its build depends."""
-    with stage.reported():
-        _index(slug)
-
-
-def _index(slug: str) -> None:
-    found = raw_index.write(slug)
-    phantom = ", a phantom: synthetic files" if found.phantom else ""
-    print(f"{slug}: {len(found.files)} files, {sum(file.size for file in found.files)} bytes{phantom}")
-    for name, reason in found.unreadable.items():
-        print(f"{name}: can't be read ({reason}); mend its permissions or remove it")
-
-
-@app.command()
-def link(
-    slug: Annotated[str, typer.Argument(help="A source; see `cosmos sources`.")],
-    folder: Annotated[Path, typer.Argument(help="Where its release lies.")],
-) -> None:
-    """Use a release where it lies: make data/raw/SLUG a link to its folder, and index it."""
-    from cosmos1050k.link import link as linked
-
-    with stage.reported():
-        target, before = linked(slug, folder)
-        print(f"{registry.RAW / slug} leads to {target}" + (f"; it led to {before}" if before else ""))
-        _index(slug)
+for verb in cli_sources.VERBS:
+    app.command()(verb)
 
 
 @app.command()

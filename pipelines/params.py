@@ -1,5 +1,6 @@
 """`params.yaml`, typed and closed: an unknown key or a wrong value is one clear line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -7,6 +8,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos1050k.errors import InputError
+from cosmos1050k.index import replace_text
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -77,3 +79,49 @@ def _checked(kind: type[Section], content: Any, prefix: str) -> Section:
         first = error.errors()[0]
         place = prefix + ".".join(str(part) for part in first["loc"])
         raise InputError(f"{PARAMS}: {place or 'the whole'}: {first['msg']}; mend it") from None
+
+
+def write_sources(names: Sequence[str], path: Path = PARAMS) -> None:
+    """Makes `names` the list `sources` of the file; nothing else in it changes, comments included.
+
+    A line of the list that stays is kept as it is, with what stands behind or above it.
+
+    Raises:
+        InputError: there is no name, the file is not valid, or its list is written in a way that can't be
+            edited.
+    """
+    if not names:
+        raise InputError(f"{path}: the list of sources would be empty; it stays as it is")
+    before = load(path)
+    text = path.read_text()
+    root = yaml.compose(text)
+    assert isinstance(root, yaml.MappingNode)  # or it would not have been valid
+    node = next(value for key, value in root.value if key.value == "sources")
+    edited = (_flow if node.flow_style else _block)(text, node, names)
+    expected = before.model_copy(update={"sources": tuple(names)})
+    try:
+        right = Params.model_validate(yaml.safe_load(edited)) == expected
+    except (yaml.YAMLError, ValidationError):
+        right = False
+    if not right:
+        raise InputError(f"{path}: its list of sources can't be edited; write it as one name a line")
+    replace_text(path.resolve(), edited)
+
+
+def _flow(text: str, node: yaml.SequenceNode, names: Sequence[str]) -> str:
+    """The text with another `[a, b]`."""
+    return text[: node.start_mark.index] + f"[{', '.join(names)}]" + text[node.end_mark.index :]
+
+
+def _block(text: str, node: yaml.SequenceNode, names: Sequence[str]) -> str:
+    """The text with another list of a name a line."""
+    lines = text.splitlines(keepends=True)
+    dash = " " * node.start_mark.column + "- "
+    first, kept = node.start_mark.line, {}
+    start = first
+    for item in node.value:
+        kept[item.value] = "".join(lines[start : item.end_mark.line + 1])
+        start = item.end_mark.line + 1
+    listed = [kept.get(name, f"{dash}{name}\n") for name in names]
+    whole = [line if line.endswith("\n") else line + "\n" for line in listed]
+    return "".join([*lines[:first], *whole, *lines[start:]])

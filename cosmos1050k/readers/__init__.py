@@ -72,12 +72,13 @@ def partners(name: str, present: Container[str]) -> tuple[str, ...]:
     return tuple(stem + other for other in PARTNERS.get(dot + ending.lower(), ()) if stem + other in present)
 
 
-def read(path: Path, name: str, channel: int | None = None) -> Volume:
+def read(path: Path, name: str, channel: int | None = None, picture: bool = False) -> Volume:
     """Reads one raw file by the reader of its container.
 
     Args:
         name: the file relative to its source's folder; it is what a message names.
-        channel: which volume of a 4D file.
+        channel: which volume of a 4D file, or which channel (R, G, B) of one in colour.
+        picture: the file holds pictures, of which a channel may be a plane of the third axis.
 
     Raises:
         BadFile: the file is missing, damaged, in no known container, or has no such channel.
@@ -85,7 +86,10 @@ def read(path: Path, name: str, channel: int | None = None) -> Volume:
     module = next((CONTAINERS[ending] for ending in CONTAINERS if name.lower().endswith(ending)), None)
     if module is None:
         raise BadFile(name, "not a container that can be read", f"known are {', '.join(CONTAINERS)}")
-    return _volume(guarded(importlib.import_module(f"{__name__}.{module}").read, path, name), name, channel)
+    found = guarded(importlib.import_module(f"{__name__}.{module}").read, path, name)
+    if picture and channel is not None and found.array.ndim == 3:
+        found = Volume(found.array[:, :, None, :], found.affine)
+    return chosen(found, name, channel)
 
 
 def guarded(reader: Callable[..., Result], path: Path, name: str, *more: object) -> Result:
@@ -104,8 +108,14 @@ def guarded(reader: Callable[..., Result], path: Path, name: str, *more: object)
         raise BadFile(name, f"can't be read ({error.strerror or error})", "put a file in its place") from None
 
 
-def _volume(found: Volume, name: str, channel: int | None) -> Volume:
-    """The wanted volume of a 4D file; a 3D file is its own only one."""
+def chosen(found: Volume, name: str, channel: int | None) -> Volume:
+    """The wanted volume of a 4D file, or channel of one in colour; a 3D file is its own only one.
+
+    Raises:
+        BadFile: there is no such channel.
+    """
+    if found.colour and channel is not None and channel < found.array.shape[3]:
+        return Volume(found.array[..., channel].copy(order="K"), found.affine)
     if found.array.ndim == 3 or found.colour:
         if channel:
             raise BadFile(name, f"one volume, but number {channel} is wanted", AGAIN)

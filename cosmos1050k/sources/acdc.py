@@ -17,9 +17,14 @@ SOURCE = Source(
     downloads=(
         Download(
             file="ACDC.zip",
+            url="https://humanheart-project.creatis.insa-lyon.fr/database/api/v1/collection/"
+            "637218c173e9f0047faa00fb/download",
             sha256="2787e08b0d3525cbac710fc3bdf69ee7c5fd7446472e49db8bc78548802f6b5e",
         ),
     ),
+    steps="Make a free account at https://humanheart-project.creatis.insa-lyon.fr/database/, open the "
+    "collection ACDC and download it as ACDC.zip, about 2 GB.",
+    labelled=300,
     citation="Bernard et al., Deep Learning Techniques for Automatic MRI Cardiac Multi-Structures "
     "Segmentation and Diagnosis: Is the Problem Solved?, IEEE Transactions on Medical Imaging 2018",
     modalities=("Cine-MRI",),

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cosmos1050k import release
 from cosmos1050k.errors import BadFile
-from cosmos1050k.pairing import Match, find, lines, matched
+from cosmos1050k.pairing import Match, first_of, lines
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
 SOURCE = Source(
@@ -16,7 +15,17 @@ SOURCE = Source(
     licence="CC BY-NC-SA 4.0, unconfirmed",
     redistributable=False,
     access="direct",
-    downloads=(Download(file="CAMUS.zip"),),
+    downloads=(
+        Download(
+            file="CAMUS.zip",
+            url="https://humanheart-project.creatis.insa-lyon.fr/database/api/v1/folder/"
+            "63fde55f73e9f004868fb7ac/download",
+            varies=True,
+        ),
+    ),
+    steps="Open https://humanheart-project.creatis.insa-lyon.fr/database/, with a free account if it asks "
+    "for one, and download the folder of CAMUS that holds database_nifti and database_split as CAMUS.zip.",
+    labelled=2000,
     citation="Leclerc et al., Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D "
     "Echocardiography, IEEE Transactions on Medical Imaging 2019",
     modalities=("US",),
@@ -37,11 +46,11 @@ FRAME = r"{patient}_{view:2CH|4CH}_{phase:ED|ES}"
 
 def cases(root: Path) -> Iterator[Case | BadFile]:
     tests = lines(root, "**/database_split/subgroup_testing.txt")
-    for template in RELEASES:
-        image, mask = (template.replace("{frame}", frame) for frame in (FRAME, FRAME + "_gt"))
-        if any(find(release.files(root), image)):
-            yield from matched(root, partial(_case, tests), image=image, mask=mask)
-            return
+    layouts = (
+        {"image": template.replace("{frame}", FRAME), "mask": template.replace("{frame}", FRAME + "_gt")}
+        for template in RELEASES
+    )
+    yield from first_of(root, partial(_case, tests), *layouts)
 
 
 def _case(tests: frozenset[str], match: Match) -> Case:

@@ -17,15 +17,21 @@ SOURCE = Source(
     downloads=(
         Download(
             file="Training-labeled.zip",
+            url="https://zenodo.org/records/10719375/files/Training-labeled.zip",
             sha256="b2383929eb8e99b2716fa0d4e2f6e03983e626a57cf00fe85175869c54aa3592",
         ),
         Download(
-            file="Tuning.zip", sha256="849423d36bb8fcc2d91a5b189a3b6d93c3d4071c9701eaaa44ba393a510459c4"
+            file="Tuning.zip",
+            url="https://zenodo.org/records/10719375/files/Tuning.zip",
+            sha256="849423d36bb8fcc2d91a5b189a3b6d93c3d4071c9701eaaa44ba393a510459c4",
         ),
         Download(
-            file="Testing.zip", sha256="3379730221f43830d30fddf131750e967c9c9bdf04f98811e852a050eb659ccc"
+            file="Testing.zip",
+            url="https://zenodo.org/records/10719375/files/Testing.zip",
+            sha256="3379730221f43830d30fddf131750e967c9c9bdf04f98811e852a050eb659ccc",
         ),
     ),
+    labelled=1151,
     citation="Ma et al., The multimodality cell segmentation challenge: toward universal solutions, "
     "Nature Methods 2024",
     modalities=("Microscopy",),

@@ -18,9 +18,11 @@ SOURCE = Source(
     downloads=(
         Download(
             file="CHAOS_Train_Sets.zip",
+            url="https://zenodo.org/records/3431873/files/CHAOS_Train_Sets.zip",
             sha256="535f7d3417a0e0f0d9133fb3d962423d2a9cf3f103e4f09a3d8a1daf87d5d2fc",
         ),
     ),
+    labelled=60,
     citation="Kavur et al., CHAOS Challenge - combined (CT-MR) healthy abdominal organ segmentation, "
     "Medical Image Analysis 2021",
     modalities=("CT", "T1W MRI", "T2W MRI"),

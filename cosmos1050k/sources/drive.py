@@ -22,6 +22,9 @@ SOURCE = Source(
         ),
         Download(file="test.zip", sha256="d76c95c98a0353487ffb63b3bb2663c00ed1fde7d8fdfd8c3282c6e310a02731"),
     ),
+    steps="Register at https://grand-challenge.org, join https://drive.grand-challenge.org, and follow the "
+    "links of its download page to training.zip and test.zip.",
+    labelled=40,
     citation="Staal et al., Ridge-based vessel segmentation in color images of the retina, "
     "IEEE Transactions on Medical Imaging 2004",
     modalities=("Fundus",),

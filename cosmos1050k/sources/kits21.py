@@ -7,7 +7,10 @@ from pathlib import Path
 from cosmos1050k import release
 from cosmos1050k.errors import BadFile
 from cosmos1050k.pairing import Match, find, matched
-from cosmos1050k.source import Case, Label, Mask, Source
+from cosmos1050k.source import Case, Download, Label, Mask, Source
+
+#: Where the owner keeps the images of this and later challenges.
+IMAGES = "https://huggingface.co/datasets/neheller/KiTS-Challenge-Imaging/resolve/main/images"
 
 SOURCE = Source(
     slug="kits21",
@@ -16,12 +19,22 @@ SOURCE = Source(
     licence="CC BY-NC-SA 4.0",
     redistributable=True,
     access="direct",
+    downloads=(
+        Download(file="kits21.zip", url="https://github.com/neheller/kits21", varies=True),
+        *(
+            Download(file=f"{case}/imaging.nii.gz", url=f"{IMAGES}/{case}.nii.gz")
+            for case in (f"case_{number:05d}" for number in range(300))
+        ),
+    ),
+    steps="Clone https://github.com/neheller/kits21, about 2 GB, and run its script that gets the images, "
+    "about 30 GB; its README says how. Then use `cosmos link` on the clone.",
+    labelled=300,
     citation="Heller et al., The KiTS21 Challenge: Automatic segmentation of kidneys, renal tumors, and "
     "renal cysts in corticomedullary-phase CT, arXiv 2023",
     modalities=("CT",),
     objects=("Kidney", "Kidney Tumor", "Kidney Cyst"),
-    note="Labels come with a clone of github.com/neheller/kits21, images by its script. Versions before "
-    "2.0.0 have other label values told by their files of ureters. The 100 test cases are not released.",
+    note="Labels and images lie in two places. Versions before 2.0.0 have other label values and are told by "
+    "their files of ureters. The 100 test cases are unreleased.",
 )
 
 LABELS = (

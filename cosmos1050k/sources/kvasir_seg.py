@@ -16,9 +16,12 @@ SOURCE = Source(
     access="direct",
     downloads=(
         Download(
-            file="kvasir-seg.zip", sha256="03b30e21d584e04facf49397a2576738fd626815771afbbf788f74a7153478f7"
+            file="kvasir-seg.zip",
+            url="https://datasets.simula.no/downloads/kvasir-seg.zip",
+            sha256="03b30e21d584e04facf49397a2576738fd626815771afbbf788f74a7153478f7",
         ),
     ),
+    labelled=1000,
     citation="Jha et al., Kvasir-SEG: A Segmented Polyp Dataset, MultiMedia Modeling 2020",
     modalities=("Colonoscopy",),
     objects=("Polyp",),

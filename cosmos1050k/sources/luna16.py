@@ -7,6 +7,12 @@ from cosmos1050k.errors import BadFile
 from cosmos1050k.pairing import Match, matched
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
+#: The release fills two records.
+RECORDS = {
+    3723295: ("seg-lungs-LUNA16.zip", *(f"subset{number}.zip" for number in range(7))),
+    4121926: tuple(f"subset{number}.zip" for number in range(7, 10)),
+}
+
 SOURCE = Source(
     slug="luna16",
     name="LUNA16 (LUng Nodule Analysis 2016), lung segmentation part",
@@ -14,10 +20,12 @@ SOURCE = Source(
     licence="CC BY 4.0",
     redistributable=True,
     access="direct",
-    downloads=(
-        *(Download(file=f"subset{number}.zip") for number in range(10)),
-        Download(file="seg-lungs-LUNA16.zip"),
+    downloads=tuple(
+        Download(file=file, url=f"https://zenodo.org/records/{record}/files/{file}")
+        for record, files in RECORDS.items()
+        for file in files
     ),
+    labelled=888,
     citation="Setio et al., Validation, comparison, and combination of algorithms for automatic detection of "
     "pulmonary nodules in computed tomography images: The LUNA16 challenge, Medical Image Analysis 2017",
     modalities=("CT",),

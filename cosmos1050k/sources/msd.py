@@ -54,6 +54,21 @@ _PAIRS = (
     *((name, "CT") for name in _CT),
 )
 
+#: Where the tasks lie that the owner's page leads to through Google Drive.
+MIRROR = "https://msd-for-monai.s3-us-west-2.amazonaws.com"
+MD5 = {
+    "Task01_BrainTumour": "240a19d752f0d9e9101544901065d872",
+    "Task02_Heart": "06ee59366e1e5124267b774dbd654057",
+    "Task03_Liver": "a90ec6c4aa7f6a3d087205e23d4e6397",
+    "Task04_Hippocampus": "9d24dba78a72977dbd1d2e110310f31b",
+    "Task05_Prostate": "35138f08b1efaef89d7424d2bcc928db",
+    "Task06_Lung": "8afd997733c7fc0432f71255ba4e52dc",
+    "Task07_Pancreas": "4f7080cfca169fa8066d17ce6eb061e4",
+    "Task08_HepaticVessel": "641d79e80ec66453921d997fbf12a29c",
+    "Task09_Spleen": "410d4a301da4e5b2f6f86ec3ddba524e",
+    "Task10_Colon": "bad7a188931dc2f6acf72b08eb6202d0",
+}
+
 SOURCE = Source(
     slug="msd",
     name="MSD (Medical Segmentation Decathlon)",
@@ -61,18 +76,10 @@ SOURCE = Source(
     licence="CC BY-SA 4.0",
     redistributable=True,
     access="direct",
-    downloads=(
-        Download(file="Task01_BrainTumour.tar", md5="240a19d752f0d9e9101544901065d872"),
-        Download(file="Task02_Heart.tar", md5="06ee59366e1e5124267b774dbd654057"),
-        Download(file="Task03_Liver.tar", md5="a90ec6c4aa7f6a3d087205e23d4e6397"),
-        Download(file="Task04_Hippocampus.tar", md5="9d24dba78a72977dbd1d2e110310f31b"),
-        Download(file="Task05_Prostate.tar", md5="35138f08b1efaef89d7424d2bcc928db"),
-        Download(file="Task06_Lung.tar", md5="8afd997733c7fc0432f71255ba4e52dc"),
-        Download(file="Task07_Pancreas.tar", md5="4f7080cfca169fa8066d17ce6eb061e4"),
-        Download(file="Task08_HepaticVessel.tar", md5="641d79e80ec66453921d997fbf12a29c"),
-        Download(file="Task09_Spleen.tar", md5="410d4a301da4e5b2f6f86ec3ddba524e"),
-        Download(file="Task10_Colon.tar", md5="bad7a188931dc2f6acf72b08eb6202d0"),
+    downloads=tuple(
+        Download(file=f"{task}.tar", url=f"{MIRROR}/{task}.tar", md5=md5) for task, md5 in MD5.items()
     ),
+    labelled=1741,
     citation="Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 2022",
     modalities=tuple(dict.fromkeys(modality for _, modality in _PAIRS)),
     objects=tuple(dict.fromkeys(name for name, _ in _PAIRS)),

@@ -21,6 +21,7 @@ SOURCE = Source(
         Download(file=GRAY, sha256="97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed"),
         Download(file=WHITE, sha256="382d92812de4744f9c86c7a0e4f680dc317a0a50e4da1f0153618a6798c7b7db"),
     ),
+    labelled=7,
     citation="Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 2011",
     modalities=("T1W MRI",),
     objects=("Brain", "Gray Matter", "White Matter"),

@@ -18,12 +18,18 @@ SOURCE = Source(
     redistributable=False,
     access="kaggle",
     downloads=(
-        Download(file="stage_2_train.csv"),
+        Download(file="stage_2_train.csv", optional=True),
         Download(
             file="pneumothorax-chest-xray-images-and-masks.zip",
             sha256="1ade68d31adb996c531bb686fb9d02fe11876ddf6f25594ab725e18c69d81538",
         ),
     ),
+    steps="With a Kaggle account, download https://www.kaggle.com/datasets/vbookshelf/"
+    "pneumothorax-chest-xray-images-and-masks as pneumothorax-chest-xray-images-and-masks.zip. Who has the "
+    "owner's folders dicom-images-train and dicom-images-test accepts the rules of "
+    "https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation instead, downloads stage_2_train.csv there, "
+    "puts all three into one folder, and uses `cosmos link`.",
+    labelled=2669,
     citation="Zawacki et al., SIIM-ACR Pneumothorax Segmentation, Kaggle 2019",
     modalities=("X-ray",),
     objects=("Pneumothorax",),

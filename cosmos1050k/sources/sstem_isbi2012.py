@@ -15,6 +15,10 @@ SOURCE = Source(
     redistributable=False,
     access="form",
     downloads=(Download(file="train-volume.tif"), Download(file="train-labels.tif")),
+    steps="Register at http://brainiac2.mit.edu/isbi_challenge/ and download train-volume.tif and "
+    "train-labels.tif; where that server is off, the same files are in the Kaggle data set "
+    "https://www.kaggle.com/datasets/soumikrakshit/isbi-challenge-dataset.",
+    labelled=1,
     citation="Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for "
     "connectomics, Frontiers in Neuroanatomy 2015",
     modalities=("Electron Microscopy",),

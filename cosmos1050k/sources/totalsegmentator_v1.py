@@ -72,7 +72,14 @@ SOURCE = Source(
     licence="CC BY 4.0",
     redistributable=True,
     access="direct",
-    downloads=(Download(file="Totalsegmentator_dataset.zip", md5="f0fbb3f91d9d99f2169863545f577b30"),),
+    downloads=(
+        Download(
+            file="Totalsegmentator_dataset.zip",
+            url="https://zenodo.org/records/6802614/files/Totalsegmentator_dataset.zip",
+            md5="f0fbb3f91d9d99f2169863545f577b30",
+        ),
+    ),
+    labelled=1204,
     citation="Wasserthal et al., TotalSegmentator: Robust Segmentation of 104 Anatomic Structures in CT "
     "Images, Radiology: Artificial Intelligence 2023",
     modalities=("CT",),

@@ -69,7 +69,8 @@ def fits(label: Label, value: float | list) -> bool:
     if label.above is not None:
         mean = channels[0] if len(channels) == 1 else sum(channels) / len(channels)
         return mean > label.above and (label.up_to is None or mean <= label.up_to)
-    pairs = zip(channels, label.colour, strict=True)
+    three = channels * 3 if len(channels) == 1 else channels  # gray is a colour too
+    pairs = zip(three, label.colour, strict=True)
     return all(abs(one - wanted) <= label.within for one, wanted in pairs)
 
 
@@ -86,7 +87,7 @@ def sum_of_values(mask: np.ndarray, labels: Sequence[Label], every_pixel: int | 
         fitting = [label for label in labels if fits(label, value)]
         by_value = [label for label in fitting if label.value is not None]
         others = [label for label in fitting if label.value is None]
-        if by_value or (others and others[0].instances == "values"):
+        if by_value or (others and others[0].instances in ("values", "parts")):
             total += int(value[0] if isinstance(value, list) else value)
         elif others:
             total += others[0].weight
@@ -126,11 +127,16 @@ def instances(mask: np.ndarray, labels: Sequence[Label]) -> list[Found]:
             continue
         if label.instances == "one":
             found.append((label.object, label.instance, frozenset(pixels)))
-        elif label.instances == "values":
+        elif label.instances in ("values", "parts"):
             gray = [[value[0] if isinstance(value, list) else value for value in row] for row in rows]
             for value in sorted({gray[y][x] for x, y in pixels}):
                 own = frozenset((x, y) for x, y in pixels if gray[y][x] == value)
-                found.append((label.object, str(int(value)), own))
+                parts = _components(sorted(own, key=lambda pixel: pixel[::-1]))
+                if label.instances == "values" or len(parts) == 1:
+                    found.append((label.object, str(int(value)), own))
+                    continue
+                for number, part in enumerate(parts, start=1):
+                    found.append((label.object, f"{int(value)}.{number}", part))
         else:
             for number, component in enumerate(_components(pixels), start=1):
                 found.append((label.object, str(number), component))

@@ -1,5 +1,6 @@
 """What each container's own library reads from a raw file, as the pictures a row could show."""
 
+import gzip
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +46,7 @@ def loaded(path: Path) -> tuple[list[np.ndarray], np.ndarray | None]:
         if array.shape[2:] == (2,):  # shown as red and green
             array = np.pad(array, ((0, 0), (0, 0), (0, 1)))
         return [array], None
-    with Image.open(path) as picture:
+    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file, Image.open(file) as picture:
         return [np.asarray(picture)], None
 
 
@@ -69,6 +70,8 @@ def stored(path: Path, index: int) -> Iterator[np.ndarray]:
             for axis in range(3):
                 if 0 <= index < array.shape[axis]:
                     yield from _turned(np.take(array, index, axis))
+            for plane in np.moveaxis(array, 2, 0) if index < 0 else ():  # a picture's channels
+                yield from _turned(plane)
 
 
 def _turned(picture: np.ndarray) -> Iterator[np.ndarray]:
@@ -80,7 +83,7 @@ def _turned(picture: np.ndarray) -> Iterator[np.ndarray]:
 def holds(picture: np.ndarray, values: np.ndarray) -> bool:
     """Whether `values` are the picture, or a tile of it."""
     if picture.shape == values.shape:
-        return bool((picture == values).all())
+        return np.array_equal(picture, values, equal_nan=True)
     if picture.ndim != values.ndim or any(a < b for a, b in zip(picture.shape, values.shape, strict=True)):
         return False
     height, width = values.shape[:2]

@@ -46,7 +46,7 @@ def above(draw: st.DrawFn) -> Label:
         object=draw(st.sampled_from(["Cell", "Polyp"])),
         above=low,
         up_to=draw(st.sampled_from([None, None, low + 1, low + 60])),
-        instances=draw(st.sampled_from(["one", "values", "components"])),
+        instances=draw(st.sampled_from(["one", "values", "components", "parts"])),
         weight=draw(st.sampled_from([1, 255])),
     )
 
@@ -60,6 +60,13 @@ def colour(draw: st.DrawFn) -> Label:
         instances=draw(st.sampled_from(["one", "components"])),
         weight=draw(st.sampled_from([1, 255])),
     )
+
+
+@st.composite
+def shade(draw: st.DrawFn) -> Label:
+    """A colour that gray masks have too."""
+    label = draw(colour())
+    return label.model_copy(update={"colour": (label.colour[0],) * 3})
 
 
 @st.composite
@@ -78,7 +85,7 @@ def gray(draw: st.DrawFn) -> list[Case]:
         pack = np.repeat(pack[..., None], 3, axis=-1)
     if draw(st.booleans()):
         pack = pack[:, ::-1, ::-1]
-    labels = draw(st.lists(st.one_of(by_value(), by_value(), above()), min_size=1, max_size=7))
+    labels = draw(st.lists(st.one_of(by_value(), by_value(), above(), shade()), min_size=1, max_size=7))
     return [(mask, labels) for mask in pack]
 
 
@@ -98,7 +105,7 @@ def coloured(draw: st.DrawFn) -> list[Case]:
         )
     ).reshape(-1, 3)
     pack = colours.astype(dtype)[draw(packs.codes((packs.PACK, height, width), bits))]
-    bright = above().filter(lambda label: label.instances != "values")
+    bright = above().filter(lambda label: label.instances not in ("values", "parts"))
     labels = draw(st.lists(st.one_of(colour(), bright), min_size=1, max_size=4))
     return [(mask, labels) for mask in pack]
 
@@ -167,6 +174,17 @@ def test_components_count_row_by_row_in_a_large_picture() -> None:
     assert len(found) > 1000
     assert max(len(one[2]) for one in found) > 1000
     assert found == literal.instances(mask, labels)
+
+
+def test_parts_of_a_value_are_told_apart_and_values_that_touch_stay_apart() -> None:
+    values = np.array([[7, 7, 9, 0, 7], [0, 9, 9, 0, 7], [3, 0, 0, 0, 0]], np.uint8)
+    found = instances_of(values, [Label(object="Adenocarcinoma", above=0, instances="parts")])
+    assert [(one.instance, one.left, one.top, one.mask.tolist()) for one in found] == [
+        ("3", 0, 2, [[True]]),
+        ("7.1", 0, 0, [[True, True]]),
+        ("7.2", 4, 0, [[True], [True]]),
+        ("9", 1, 0, [[False, True], [True, True]]),
+    ]
 
 
 CELLS = Label(object="Cell", above=0, instances="values")

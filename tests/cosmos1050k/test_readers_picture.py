@@ -150,6 +150,16 @@ def test_a_gray_palette_is_gray(tmp_path: Path, form: str) -> None:
     check(tmp_path / f"a.{form}", saved(image, form.upper()), levels[GRAY])
 
 
+def test_a_channel_of_a_picture_in_colour(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(COLOUR, 2, 8))
+    for channel, plane in enumerate(np.moveaxis(COLOUR, 2, 0)):
+        found = read(tmp_path / "a.png", "a.png", channel)
+        assert not found.colour
+        assert np.array_equal(found.array[:, :, 0].T, plane)
+    with pytest.raises(BadFile, match="one volume, but number 3 is wanted"):
+        read(tmp_path / "a.png", "a.png", 3)
+
+
 def test_a_colour_that_the_palette_lacks(tmp_path: Path) -> None:
     data = png(GRAY % 4, 3, 2)
     check(tmp_path / "a.png", data, np.arange(100, 112, dtype=np.uint8).reshape(4, 3)[GRAY % 4])

@@ -11,7 +11,10 @@ from pathlib import Path
 from tests.phantoms.truth import TrueRow
 
 #: Not sources: what the modules of the sources share.
-SHARED = {"__main__", "anatomy", "containers", "torso", "truth", "volumes"}
+SHARED = {
+    "__main__", "anatomy", "brain", "containers", "endoscopy", "fundus", "heart", "histology",
+    "pelvis", "radiograph", "torso", "truth", "volumes",
+}  # fmt: skip
 MARKER = "PHANTOM"
 
 

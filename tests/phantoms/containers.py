@@ -1,5 +1,6 @@
 """Writers of the owners' containers; equal arguments give equal bytes."""
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -121,3 +122,56 @@ def dicom(path: Path, pixels: NDArray[np.generic], uid: str, jpeg: bytes = b"", 
 def uid(*parts: object) -> str:
     """A DICOM identifier; equal parts give equal ones."""
     return str(generate_uid(entropy_srcs=[repr(parts)]))
+
+
+def analyze(path: Path, array: NDArray[np.generic], spacing: tuple[float, float, float]) -> None:
+    """An Analyze 7.5 pair, .hdr and .img, whose header says nothing of directions.
+
+    Args:
+        array: (i, j, k) or (i, j, k, 1) of uint8, int16 or float32.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.AnalyzeImage(array, None)
+    image.header.set_data_dtype(array.dtype)
+    image.header.set_zooms((*spacing, 1.0)[: array.ndim])
+    nib.save(image, path)
+
+
+def slicer(
+    path: Path,
+    array: NDArray[np.uint8],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+) -> None:
+    """A .seg.nrrd as 3D Slicer saves layers: four axes, of which the first, the layers, has the length 1.
+
+    Args:
+        array: (i, j, k), axes to the patient's left, to posterior and up.
+        origin: in the same frame.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = " ".join(str(tuple(map(float, row))).replace(" ", "") for row in np.diag(spacing))
+    header = (
+        "NRRD0004",
+        "type: unsigned char",
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: 1 {' '.join(map(str, array.shape))}",
+        f"space directions: none {steps}",
+        "kinds: list domain domain domain",
+        "encoding: gzip",
+        f"space origin: {str(tuple(map(float, origin))).replace(' ', '')}",
+        "Segment0_LabelValue:=1",
+        "Segment0_Layer:=0",
+        f"Segment0_Name:={path.name.partition('.')[0]}",
+    )
+    voxels = gzip.compress(array.tobytes(order="F"), mtime=0)
+    path.write_bytes("\n".join((*header, "", "")).encode() + voxels)
+
+
+def gzipped(path: Path) -> Path:
+    """Puts `<name>.gz` in a file's place, as gzip does; returns its path."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    path.unlink()
+    return packed

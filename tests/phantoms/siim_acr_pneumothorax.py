@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from PIL import Image
-from scipy import ndimage
 
-from tests.phantoms import anatomy, containers
+from tests.phantoms import anatomy, containers, radiograph
 from tests.phantoms.truth import Thing, TrueRow
 
 SHAPE = (128, 128)
@@ -110,16 +109,12 @@ def _table(path: Path, header: str, rows: Sequence[tuple[str, str]]) -> None:
 def _chest(kind: str, seed: int, number: int) -> tuple[list[np.ndarray], np.ndarray]:
     """The pieces of pneumothorax, and a frontal radiograph: the patient's right on the left."""
     own = 1000 * seed + 10 * number
-    random = np.random.default_rng(own)
-    shift = random.uniform(-0.02, 0.02, 2)
-    right = anatomy.blob(SHAPE, (0.44 + shift[0], 0.29 + shift[1]), (0.3, 0.155), own, 0.08)
-    left = anatomy.blob(SHAPE, (0.46 + shift[0], 0.72 + shift[1]), (0.31, 0.14), own + 1, 0.08)
-    heart = anatomy.blob(SHAPE, (0.6 + shift[0], 0.57 + shift[1]), (0.17, 0.17), own + 2, 0.06)
+    chest = radiograph.chest(SHAPE, own)
+    down, across = chest.shift
     # Air between lung and wall, at the top and the side.
-    collapsed = {
-        "right": right & ~anatomy.blob(SHAPE, (0.5 + shift[0], 0.32 + shift[1]), (0.26, 0.13), own + 3, 0.1),
-        "left": left & ~heart & ~anatomy.blob(SHAPE, (0.53, 0.7 + shift[1]), (0.26, 0.12), own + 4, 0.1),
-    }
+    lung = anatomy.blob(SHAPE, (0.5 + down, 0.32 + across), (0.26, 0.13), own + 3, 0.1)
+    other = anatomy.blob(SHAPE, (0.53, 0.7 + across), (0.26, 0.12), own + 4, 0.1)
+    collapsed = {"right": chest.right & ~lung, "left": chest.left & ~chest.heart & ~other}
     pieces = {
         "both": [collapsed["right"], collapsed["left"]],
         "right": [collapsed["right"]],
@@ -127,29 +122,4 @@ def _chest(kind: str, seed: int, number: int) -> tuple[list[np.ndarray], np.ndar
         "50": [anatomy.spot(SHAPE, (0.19, 0.3), 50)],
         "51": [anatomy.spot(SHAPE, (0.19, 0.3), 51)],
     }.get(kind, [])
-    return pieces, _shadow(right | left, heart, pieces, shift, own)
-
-
-def _shadow(
-    lungs: np.ndarray, heart: np.ndarray, air: Sequence[np.ndarray], shift: np.ndarray, seed: int
-) -> np.ndarray:
-    rows, columns = np.indices(SHAPE) / np.array(SHAPE)[:, None, None]
-    across = np.abs(columns - 0.5 - shift[1])
-    shoulders = 0.1 + 0.2 * np.square(np.clip(across - 0.15, 0, 1)) / (0.5 - across).clip(0.05)
-    body = (rows > shoulders) & (across < 0.47 - 0.05 * rows) | (across < 0.1)
-    domes = rows > 0.73 + 1.6 * np.square(across - 0.22) - 0.03 * (columns < 0.5)
-    level = 0.08 + 0.5 * ndimage.gaussian_filter(body.astype(float), 2)
-    level -= 0.36 * ndimage.gaussian_filter(lungs.astype(float), 1.5)
-    level += 0.3 * ndimage.gaussian_filter((heart | domes & body).astype(float), 1.5)
-    level += 0.22 * np.exp(-np.square((columns - 0.5 - shift[1]) / 0.035))  # the spine
-    ribs = np.cos(2 * np.pi * (rows * 11 - 5.5 * across + 9 * np.square(across))) > 0.62
-    level += 0.07 * ndimage.gaussian_filter((ribs & body & (rows < 0.8)).astype(float), 0.7)
-    collars = np.abs(rows - 0.13 - shift[0] + 0.22 * (across - 0.2)) < 0.018
-    level += 0.14 * ndimage.gaussian_filter((collars & (across < 0.4)).astype(float), 0.8)
-    vessels = np.clip(anatomy.smooth(SHAPE, seed + 6, 1.6), 0, 3) * lungs
-    for piece in air:
-        vessels = vessels * ~piece
-        level -= 0.08 * piece
-    level += 0.045 * vessels + 0.012 * anatomy.smooth(SHAPE, seed + 7, 0.6)
-    level[4:12, 6:9] = level[4:7, 6:12] = 0.97  # the marker of the side, an L turned over
-    return (255 * np.clip(level, 0, 1)).astype(np.uint8)
+    return pieces, radiograph.shadow(chest, own, pieces)

@@ -103,3 +103,63 @@ def _ribs(shape: Sequence[int], allowed: Mask) -> Mask:
     phase = np.linspace(0, 4, shape[0])[:, None, None]
     side = np.abs(np.abs(angles) - np.pi / 2) > 0.25  # neither at the breastbone nor at the spine
     return wall & (np.cos(9 * np.abs(angles)[None] + phase) > 0.35) & side[None] & allowed
+
+
+#: Of a trunk, the share of its slices that shows the pelvis.
+_PELVIS = 0.3
+#: What a trunk has below the abdomen, and what is small in an abdomen: this goes first but for the vessels.
+_PELVIC = {
+    "bladder": ((0.13, 0.36, 0.51), (0.11, 0.12, 0.14)),
+    "prostate": ((0.03, 0.47, 0.5), (0.08, 0.07, 0.075)),
+    "rectum": ((0.12, 0.57, 0.49), (0.17, 0.055, 0.06)),
+    "femur right": ((0.06, 0.55, 0.21), (0.11, 0.095, 0.075)),
+    "femur left": ((0.06, 0.54, 0.79), (0.11, 0.095, 0.075)),
+    "hip right": ((0.1, 0.6, 0.2), (0.24, 0.19, 0.06)),
+    "hip left": ((0.1, 0.6, 0.8), (0.24, 0.19, 0.06)),
+}
+_SMALL = {
+    "esophagus": ((0.95, 0.5, 0.53), (0.22, 0.04, 0.035)),
+    "adrenal right": ((0.79, 0.58, 0.37), (0.1, 0.055, 0.02)),
+    "adrenal left": ((0.81, 0.59, 0.62), (0.1, 0.05, 0.022)),
+    "duodenum": ((0.56, 0.48, 0.41), (0.12, 0.075, 0.045)),
+    "portal vein": ((0.71, 0.53, 0.5), (0.1, 0.028, 0.13)),
+}
+_TRUNK_HOUNSFIELD = {
+    "hip right": 290, "hip left": 290, "femur right": 330, "femur left": 330, "bladder": 10, "prostate": 75,
+    "rectum": 35, "esophagus": 60, "adrenal right": 90, "adrenal left": 90, "duodenum": 55,
+    "portal vein": 170,
+}  # fmt: skip
+
+
+def trunk(shape: Sequence[int], seed: int) -> dict[str, Mask]:
+    """The organs of an abdomen and of a pelvis below it, disjoint but for fat, muscle and cavity."""
+    above = {
+        name: ((_PELVIS + (1 - _PELVIS) * middle, row, column), (high if high > 1 else 0.75 * high, *wide))
+        for name, ((middle, row, column), (high, *wide)) in _ABDOMEN.items()
+    }
+    aorta, cava, *others = (name for name in above if name != "vertebra")
+    order = ("vertebra", *_PELVIC, aorta, cava, *_SMALL, *others)
+    tables = _PELVIC | _SMALL | above
+    found = _organs({name: tables[name] for name in order}, shape, seed)
+    low = round(_PELVIS * shape[0])
+    for name in (aorta, cava):
+        found[name][:low] = False  # they part above the pelvis
+    wall = np.abs(np.arange(shape[2]) / shape[2] - 0.5) > 0.1
+    found["bone"][:low] &= ~wall  # no ribs there
+    return found
+
+
+def trunk_ct(
+    masks: Mapping[str, Mask], seed: int, more: Sequence[tuple[Mask, float]] = ()
+) -> NDArray[np.int16]:
+    """Like `ct`, of a trunk."""
+    own = [(masks[name], value) for name, value in _TRUNK_HOUNSFIELD.items()]
+    return ct(masks, seed, [*own, *more])
+
+
+def numbered(masks: Mapping[str, Mask], values: Mapping[str, int]) -> NDArray[np.uint8]:
+    """A label map of some of the organs."""
+    labels = np.zeros(next(iter(masks.values())).shape, np.uint8)
+    for name, value in values.items():
+        labels[masks[name]] = value
+    return labels

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.phantoms import anatomy
 from tests.phantoms.truth import Thing, TrueRow
 
 #: Whither slices, rows and columns of a displayed volume run.
@@ -98,3 +99,15 @@ def rows(
 def summed(labels: NDArray[np.integer], kept: Sequence[int]) -> NDArray[np.integer]:
     """Per slice the sum of the label values that are kept."""
     return np.where(np.isin(labels, kept), labels, 0).astype(np.int64).sum(axis=(1, 2))
+
+
+def edges(labels: NDArray[np.integer], value: int, where: Sequence[float], levels: Sequence[int]) -> None:
+    """Draws three slices anew, at the keep rule's edge: no label, a sum of 50 or just below, one just above.
+
+    Args:
+        labels: slices × rows × columns.
+        where: the middle of what is drawn, in fractions of rows and columns.
+    """
+    for level, pixels in zip(levels, (0, KEEP_ABOVE // value, KEEP_ABOVE // value + 1), strict=True):
+        labels[level] = 0
+        labels[level][anatomy.spot(labels.shape[1:], where, pixels)] = value

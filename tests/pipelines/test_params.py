@@ -73,3 +73,69 @@ def test_a_section_is_closed_too(tmp_path: Path) -> None:
 def test_a_missing_file_says_where_to_be(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run this in the project's folder"):
         params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "after"),
+    [
+        ("sources:\n  - sample\n", ["drive", "sample"], "sources:\n  - drive\n  - sample\n"),
+        ("sources:\n- sample\n", ["drive", "acdc"], "sources:\n- drive\n- acdc\n"),
+        (
+            "sources:  # all\n  - sample  # a head\n\n  # the eye\n  - 'drive'\n  - acdc # gone\n\n# below\n",
+            ["chaos", "drive", "sample"],
+            "sources:  # all\n  - chaos\n\n  # the eye\n  - 'drive'\n  - sample  # a head\n\n# below\n",
+        ),
+        ("sources: [sample]  # one\n", ["drive", "acdc"], "sources: [drive, acdc]  # one\n"),
+        ("sources: [sample,\n  drive]\n", ["drive"], "sources: [drive]\n"),
+        ("sources:\n\n    -   sample\n", ["sample", "drive"], "sources:\n\n    -   sample\n    - drive\n"),
+    ],
+)  # fmt: skip
+def test_another_list_of_sources_leaves_the_rest_as_it_is(
+    tmp_path: Path, before: str, names: list[str], after: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    whole = TEXT.replace("sources:\n  - sample\n", before)
+    assert (whole == TEXT) == (before == "sources:\n  - sample\n")
+    path.write_text(whole)
+    params.write_sources(names, path)
+    assert path.read_text() == TEXT.replace("sources:\n  - sample\n", after)
+    assert params.load(path).sources == tuple(names)
+
+
+def test_the_list_may_end_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("sources:\n  - sample\n", "") + "sources:\n  - sample")
+    params.write_sources(["drive", "sample"], path)
+    assert path.read_text().endswith("sources:\n  - drive\n  - sample\n")
+
+
+#: Without the sources; the list of models has a name that another list can be.
+SHARED = TEXT.replace("sources:\n  - sample\n", "").replace("models:", "models: &both")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "message"),
+    [
+        (TEXT, [], "the list of sources would be empty"),
+        (TEXT, ["a", "a"], "can't be edited; write it as one name a line"),
+        (TEXT.replace("sources:\n  - sample\n", "sources: &list\n  - sample\n"), ["a: b"], "can't be edited"),
+        (SHARED + "sources: *both\n", ["drive"], "can't be edited"),
+        ("sources: 3\n", ["a"], "mend it"),
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_edited_stays(
+    tmp_path: Path, text: str, names: list[str], message: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        params.write_sources(names, path)
+    assert path.read_text() == text
+
+
+def test_a_link_to_the_parameters_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "shared.yaml").write_text(TEXT)
+    (tmp_path / "params.yaml").symlink_to("shared.yaml")
+    params.write_sources(["drive"], tmp_path / "params.yaml")
+    assert (tmp_path / "params.yaml").is_symlink()
+    assert params.load(tmp_path / "shared.yaml").sources == ("drive",)

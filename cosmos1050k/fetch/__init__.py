@@ -1,0 +1,1 @@
+"""Gets the raw files of a source: `cosmos fetch`. Its verbs are in `plan`."""
