@@ -169,3 +169,25 @@ def in_reading_order(white: np.ndarray) -> np.ndarray:
     numbers = np.zeros(count, int)
     numbers[1 + order] = np.arange(1, count)
     return numbers[pieces]
+
+
+def test_isic(built: Built, tmp_path: Path) -> None:
+    """Owners' files in the owner's folders, which were renamed on the way here."""
+    top = tmp_path / "raw"
+    folders = {"images": "ISIC2018_Task1-2_Training_Input", "masks": "ISIC2018_Task1_Training_GroundTruth"}
+    paths = sorted(real("isic2018/**/*.jpg"), key=lambda path: path.stat().st_size)[:2]  # to save time
+    for kind, folder in folders.items():
+        (top / folder).mkdir(parents=True)
+        for path in paths:
+            for file in (path.parents[1] / kind).glob(f"{path.stem}*"):
+                shutil.copy(file, top / folder)
+    rows = built("isic_2018", top)
+    assert len(rows) == len(paths) == 2
+    for path in paths:
+        row = rows[f"isic_2018/{path.stem}/Dermoscopy/-1"]
+        assert np.array_equal(row["image"], opened(path, "RGB"))
+        found = masks(row)
+        assert list(found) == [("Melanoma", None)]
+        drawn = opened(path.parents[1] / "masks" / f"{path.stem}_segmentation.png")
+        assert set(np.unique(drawn)) == {0, 255}
+        assert np.array_equal(found["Melanoma", None], drawn == 255)
