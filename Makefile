@@ -25,10 +25,10 @@ app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860
 	@python -m app
 
 test: lint      ## lint and the fast tests
-	@python -m pytest -m 'not slow'
+	@python -m pytest -n logical --dist loadfile -m 'not slow'
 
 test-all: lint  ## lint and all tests
-	@python -m pytest
+	@python -m pytest -n logical --dist loadfile
 
 lint: $(DEV)    ## style, types, and who may import whom
 	@ruff check --quiet .

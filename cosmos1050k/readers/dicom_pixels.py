@@ -1,7 +1,7 @@
 """The stored pixels of a DICOM file: those coded as JPEG or JPEG 2000 by GDCM, all others by pydicom.
 
-Decoders take a frame's size from its code, and GDCM parses a file with no bound on memory. So a frame must have
-the size that the header states, and GDCM is given a file made here, of the frames and what decoding needs.
+Decoders take a frame's size from its code, and GDCM parses a file with no bound on memory. So a frame must
+have the size that the header states, and GDCM is given a file made here of frames and what decoding needs.
 """
 
 import math

@@ -2,6 +2,7 @@
 
 
 def shown(words: object, most: int = 100) -> str:
-    """The last of the words, in printable characters; the kind of an exception that has none."""
+    """The words, or the last of them, in printable characters; the kind of an exception that has none."""
     text = " ".join(str(words).split()) or type(words).__name__
-    return "".join(sign if sign.isprintable() else "?" for sign in text[-most:])
+    text = text if len(text) <= most else "…" + text[1 - most :]
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

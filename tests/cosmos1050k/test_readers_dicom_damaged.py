@@ -38,6 +38,15 @@ def _coded(
     return image(PIXELS.astype(np.uint8), syntax=syntax, coded=[bytes(code)], **fields)
 
 
+def _preset() -> pydicom.Dataset:
+    """A JPEG-LS segment that has a counter reset at 1: CharLS of older versions crashes on it."""
+    syntax, encode = CODECS["JPEG-LS"]
+    code = encode(PIXELS.astype(np.uint8))
+    scan = code.index(b"\xff\xda")
+    preset = b"\xff\xf8" + struct.pack(">HBHHHHH", 13, 1, 255, 3, 7, 21, 1)
+    return image(PIXELS.astype(np.uint8), syntax=syntax, coded=[code[:scan] + preset + code[scan:]])
+
+
 def _bomb() -> pydicom.Dataset:
     """Code of 60 000 × 60 000 pixels in a header of 6 × 5."""
     syntax, encode = CODECS["JPEG 2000"]
@@ -71,6 +80,7 @@ BAD = {
     "report": (lambda: _changed(storage=uid.EnhancedSRStorage, Columns=None), "no picture"),
     "lossless JPEG, bits": (lambda: _coded("lossless JPEG", 0xC3, 4, 127), "of 127 bits, where the header"),
     "JPEG-LS, no start": (lambda: _coded("JPEG-LS", 0xD8, 1, 0), "frame 1 is coded as (0, 0, 0)"),
+    "JPEG-LS, preset": (_preset, "damaged DICOM file"),
     "JPEG 2000, damaged": (lambda: _coded("JPEG 2000", 0x5C, 1, 0), "can't be decoded"),
     "JPEG 2000, other size": (lambda: _coded("JPEG 2000", Rows=5), "frame 1 is coded as (6, 5, 1) of 8 bits"),
     "JPEG 2000, bomb": (_bomb, "frame 1 is coded as (60000, 60000, 1)"),

@@ -1,6 +1,7 @@
 """From opened cases to rows: the keep rule and tiles against the words of the protocol, and whole cases."""
 
 import gzip
+import hashlib
 import io
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from PIL import Image
 
 from cosmos1050k import regions, rows
+from cosmos1050k.errors import BadFile
 from cosmos1050k.instances import instances_of
 from cosmos1050k.opening import Layer, Opened
 from cosmos1050k.slicing import Slices, stored
@@ -269,6 +271,45 @@ def test_pictures_from_their_files_to_their_rows(data: st.DataObject) -> None:
             expected.append(row(name, -1, case, as_kept[top : top + h, left : left + w], inside))
     files = {"b.png": _png(picture.astype(np.uint16) * 3 if deep else picture), "b_label.png": _png(cells)}
     assert built(case, files) == expected
+
+
+def test_black_may_be_a_colour_though_masks_are_cut_to_what_is_not_zero() -> None:
+    """Two masks, so that each is cut out; in the one an object is black on white."""
+    picture = np.arange(200, dtype=np.uint8).reshape(10, 20)
+    scene = np.full((10, 20, 3), 255, np.uint8)
+    scene[2:9, 3:15] = 0
+    spot = np.zeros((10, 20), np.uint8)
+    spot[4:7, 4:7] = 255
+    tool, eye = Label(object="Tool", colour=(0, 0, 0)), Label(object="Eye", above=127, weight=255)
+    masks = Mask(file="scene.png", labels=(tool,)), Mask(file="spot.png", labels=(eye,))
+    case = Case(case="c", patient="p", modality="Colonoscopy", view="picture", image="c.png", masks=masks)
+    files = {"c.png": _png(picture), "scene.png": _png(scene), "spot.png": _png(spot)}
+    inside = [*literal.instances(scene, [tool]), *literal.instances(spot, [eye])]
+    assert [len(pixels) for _, _, pixels in inside] == [7 * 12, 9]
+    assert built(case, files) == [row("c", -1, case, picture, inside)]
+
+
+def test_the_sum_of_an_image_in_two_files_is_of_both_and_of_no_mask() -> None:
+    header = (
+        "ObjectType = Image\nNDims = 3\nDimSize = 9 8 2\nElementType = MET_UCHAR\nElementSpacing = 1 1 1\n"
+        "Offset = 0 0 0\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nElementDataFile = {}.raw\n"
+    )
+    data = np.arange(144, dtype=np.uint8).tobytes()
+    files = {f"{name}.mhd": header.format(name).encode() for name in ("a", "m")}
+    files |= {"a.raw": data, "m.raw": bytes([1]) * 144}
+    masks = (Mask(file="m.mhd", labels=(Label(object="Lung", value=1),)),)
+    case = Case(case="a", patient="p", modality="CT", view="transverse", image="a.mhd", masks=masks)
+    both = hashlib.sha256(b"sum of a.mhdsum of a.raw").hexdigest()
+    assert [found["raw_sha256"] for found in built(case, files)] == [both, both]
+
+
+def test_a_mask_that_does_not_fit_its_labels_is_one_line() -> None:
+    picture = np.zeros((10, 20, 3), np.uint8)
+    picture[2:9, 3:15] = 7, 8, 9
+    masks = (Mask(file="m.png", labels=(Label(object="Polyp", value=1),)),)
+    case = Case(case="c", patient="p", modality="Colonoscopy", view="picture", image="c.png", masks=masks)
+    with pytest.raises(BadFile, match=r"m\.png: slice 0: a mask in colour, but its labels are values; fetch"):
+        built(case, {"c.png": _png(picture), "m.png": _png(picture)})
 
 
 def _png(picture: np.ndarray) -> bytes:
