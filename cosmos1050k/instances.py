@@ -106,7 +106,7 @@ def _found(
         if present is not None and label.values and present.isdisjoint(label.values):
             continue
         mask = _matching(label, cut)
-        if mask.any():
+        if cv2.hasNonZero(np.ascontiguousarray(mask).view(np.uint8)):
             yield label, mask, _gray(cut) if label.by_value else cut, top, left
 
 

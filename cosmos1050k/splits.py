@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +32,20 @@ def split_of_group(group: str) -> str:
 @dataclass(frozen=True)
 class _Groups:
     of_patient: dict[tuple[str, str], str]
+    of_pattern: tuple[tuple[str, str, str], ...]
     official_test: frozenset[str]
+
+    def other_has(self, source: str, group: str) -> bool:
+        """Whether a source other than this one has, or may have, a patient of the group."""
+        owner, _, patient = group.partition("/")
+        return (
+            (patient != "" and owner != source)  # the group that the owner's patient has without any line
+            or any(other != source and named == group for (other, _), named in self.of_patient.items())
+            or any(
+                other != source and named == owner and fnmatchcase(patient, pattern)
+                for other, pattern, named in self.of_pattern
+            )
+        )
 
 
 @cache
@@ -47,20 +61,49 @@ def _groups(path: Path) -> _Groups:
     if reader.fieldnames != _COLUMNS:
         raise InputError(f"{path.name}: the header must be {','.join(_COLUMNS)}")
     of_patient: dict[tuple[str, str], str] = {}
-    tests = set()
+    of_pattern, tests = [], set()
     for row in reader:
+        line = lines[reader.line_num - 1]
         if None in row or not (row["source"] and row["patient"] and row["group"]):
-            raise InputError(f"{path.name}: the line {lines[reader.line_num - 1]!r} must have four values")
+            raise InputError(f"{path.name}: the line {line!r} must have four values")
         if row["official_test"] not in ("yes", "no", ""):
-            raise InputError(
-                f"{path.name}: official_test in {lines[reader.line_num - 1]!r} must be yes or no"
-            )
+            raise InputError(f"{path.name}: official_test in {line!r} must be yes or no")
+        if any(sign in row["patient"] for sign in "*?["):
+            if row["official_test"] == "yes":
+                raise InputError(f"{path.name}: {line!r} must name its official test patients, a line each")
+            if "/" in row["group"]:
+                raise InputError(f"{path.name}: the group in {line!r} must not name one patient")
+            of_pattern.append((row["source"], row["patient"], row["group"]))
+            continue
         known = of_patient.setdefault((row["source"], row["patient"]), row["group"])
         if known != row["group"]:
             raise InputError(f"{path.name}: {row['source']}/{row['patient']} is in two groups")
         if row["official_test"] == "yes":
             tests.add(row["group"])
-    return _Groups(of_patient, frozenset(tests))
+    return _Groups(of_patient, tuple(of_pattern), frozenset(tests))
+
+
+def group_of(source: str, patient: str, groups: Path = GROUPS) -> str:
+    """The group of a patient: of the line that names it, else of the pattern it fits, else its own.
+
+    A line whose patient is a pattern (`*`, `?`, `[…]` as in a shell) is for owners who give a patient the same
+    name in several releases: each patient that fits has the group `<the line's group>/<patient>`. A patient in
+    no line has the group `<source>/<patient>`, so other sources' lines can name it, or all of them by pattern.
+
+    Raises:
+        InputError: `groups` is not in order, or the patient fits the patterns of two groups.
+    """
+    table = _groups(groups)
+    if (named := table.of_patient.get((source, patient))) is not None:
+        return named
+    fitting = {
+        named
+        for other, pattern, named in table.of_pattern
+        if other == source and fnmatchcase(patient, pattern)
+    }
+    if len(fitting) > 1:
+        raise InputError(f"{groups.name}: {source}/{patient} is in two groups")
+    return f"{fitting.pop() if fitting else source}/{patient}"
 
 
 def assign(source: str, cases: Iterable[Case], groups: Path = GROUPS) -> dict[str, str]:
@@ -73,17 +116,15 @@ def assign(source: str, cases: Iterable[Case], groups: Path = GROUPS) -> dict[st
         InputError: `groups` is not in order, or hides an official test case from sources that share it.
     """
     table, cases = _groups(groups), list(cases)
-    elsewhere = {group for (other, _), group in table.of_patient.items() if other != source}
-    group_of = {
-        case.patient: table.of_patient.get((source, case.patient), f"{source}/{case.patient}")
-        for case in cases
-    }
-    tests = table.official_test | {group_of[case.patient] for case in cases if case.official_test}
-    if untold := sorted((tests & elsewhere) - table.official_test):
+    groups_here = {case.patient: group_of(source, case.patient, groups) for case in cases}
+    tests = {groups_here[case.patient] for case in cases if case.official_test}
+    untold = sorted(group for group in tests - table.official_test if table.other_has(source, group))
+    if untold:
         # Their builds see this file alone, and would put the same patient into training.
         raise InputError(
             f"{groups.name}: official_test of group {untold[0]} must be yes, since {source} has it"
         )
+    tests |= table.official_test
     return {
-        patient: "test" if group in tests else split_of_group(group) for patient, group in group_of.items()
+        patient: "test" if group in tests else split_of_group(group) for patient, group in groups_here.items()
     }
