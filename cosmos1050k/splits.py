@@ -86,9 +86,9 @@ def _groups(path: Path) -> _Groups:
 def group_of(source: str, patient: str, groups: Path = GROUPS) -> str:
     """The group of a patient: of the line that names it, else of the pattern it fits, else its own.
 
-    A line whose patient is a pattern (`*`, `?`, `[…]` as in a shell) is for owners who give a patient the same
-    name in several releases: each patient that fits has the group `<the line's group>/<patient>`. A patient in
-    no line has the group `<source>/<patient>`, so other sources' lines can name it, or all of them by pattern.
+    Patterns (`*`, `?`, `[…]` as in a shell) are for owners who give a patient the same name in several
+    releases: each patient that fits has the group `<the line's group>/<patient>`. A patient in no line has
+    the group `<source>/<patient>`, so that lines of other sources can name it, or a pattern all of its source.
 
     Raises:
         InputError: `groups` is not in order, or the patient fits the patterns of two groups.

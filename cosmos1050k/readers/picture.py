@@ -22,6 +22,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin
+from PIL.Image import DecompressionBombError
 from PIL.ImageFile import ImageFile
 
 from cosmos1050k.errors import BadFile
@@ -54,7 +55,7 @@ _PNG_DEPTH, _PNG_KIND = 24, 25
 #: What Pillow's and isal's decoders raise for damaged files.
 _DAMAGED = (
     SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, AttributeError, AssertionError,
-    struct.error, zlib.error, isal_zlib.error,
+    struct.error, zlib.error, isal_zlib.error, DecompressionBombError,
 )  # fmt: skip
 
 

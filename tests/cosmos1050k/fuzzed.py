@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import stat
 import tarfile
 import tempfile
@@ -126,7 +127,10 @@ def _itk_files(ending: str) -> list[Files]:
     return {
         ".mha": [{"a.mha": meta()}, {"a.mha": meta_zlib(ZLIB)}, {"a.mha": meta(BinaryDataByteOrderMSB="True")}],
         ".mhd": [{"a.mhd": meta(b"", **raw), "a.raw": DATA}],
-        ".zraw": [{"a.mhd": meta_zlib(b"", CompressedDataSize=str(len(ZLIB)), **zraw), "a.zraw": ZLIB}],
+        ".zraw": [
+            {"a.mhd": meta_zlib(b"", **zraw, CompressedDataSize=size), "a.zraw": ZLIB}
+            for size in (str(len(ZLIB)), None)
+        ],
         ".nrrd": [{"a.nrrd": nrrd()}, {"a.nrrd": nrrd(GZIP, encoding="gzip")}, {"a.nrrd": nrrd(endian="big")}],
         ".nhdr": [
             {"a.nhdr": nrrd(b"", data_file="a.raw"), "a.raw": DATA},
@@ -137,9 +141,25 @@ def _itk_files(ending: str) -> list[Files]:
 
 def _by_itk(path: Path) -> list[np.ndarray]:
     io_class = "NrrdImageIO" if path.suffix in (".nrrd", ".nhdr") else "MetaImageIO"
-    found = sitk.ReadImage(str(path), imageIO=io_class)
+    found = _read_by_itk(path, io_class)
     array, axes = sitk.GetArrayFromImage(found), found.GetDimension()
     return [array.transpose(*reversed(range(axes)), *range(axes, array.ndim)).squeeze()]
+
+
+def _read_by_itk(path: Path, io_class: str) -> sitk.Image:
+    """MetaIO gives memory that it never filled where zlib fails, and says so on the standard error alone."""
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            found = sitk.ReadImage(str(path), imageIO=io_class)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        if b"ncompress" in said.read():
+            raise ValueError("not decompressed")
+    return found
 
 
 def _dicom_bytes(data: pydicom.Dataset) -> bytes:
@@ -190,7 +210,7 @@ def _by_pydicom_or_gdcm(path: Path) -> list[np.ndarray]:
     try:
         pixels = data.pixel_array
     except RuntimeError:
-        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        pixels = sitk.GetArrayFromImage(_read_by_itk(path, "GDCMImageIO"))
     return [_shown(data, pixels).squeeze()]
 
 
@@ -330,12 +350,17 @@ def _tiff_files() -> list[Files]:
 
 
 def _by_tifffile(path: Path) -> list[np.ndarray]:
-    """Gray and RGB as stored; bits, palettes and white that is zero by Pillow. Channels may be any axis."""
+    """As stored, of any axis as channels; few bits, palettes and white that is zero by Pillow.
+
+    Where nothing says what zero is, tifffile and Pillow take it for white; here it is black.
+    """
     with tifffile.TiffFile(path) as opened:
         page = opened.series[0].keyframe
         gray = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
         array = opened.series[0].asarray().squeeze()
-    if gray and page.bitspersample >= 8:
+    if page.bitspersample == 1:
+        array = array.astype(np.uint8) * 255
+    if (gray and page.bitspersample != 2 and page.bitspersample != 4) or "PhotometricInterpretation" not in page.tags:
         found = [array]
         for axis in range(array.ndim if array.ndim > 2 else 0):
             last = np.moveaxis(array, axis, -1)

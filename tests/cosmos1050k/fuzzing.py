@@ -1,5 +1,6 @@
 """Mutated files over worker processes: what became of each, whatever it did to its process."""
 
+import re
 import resource
 import shutil
 import traceback
@@ -21,6 +22,7 @@ from tests.cosmos1050k.mutations import Files, mutant
 #: Memory that a worker may take for a file of some kilobytes, touched or not, and the time for it.
 _MOST_BYTES = 2**30
 _TIMEOUT_S = 60
+_WANT_OF_MEMORY = re.compile("memory|(un|not )able to allocate|bad_alloc", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -123,4 +125,4 @@ def _line(error: BadFile, files: Files) -> str:
         one_line(error, error.file)
     except AssertionError:
         return traceback.format_exc()
-    return str(error) if "llocat" in str(error) or "emory" in str(error) else "refused"
+    return str(error) if _WANT_OF_MEMORY.search(str(error)) else "refused"

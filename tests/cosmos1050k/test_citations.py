@@ -94,7 +94,7 @@ def test_all_sources_and_the_paper_are_there() -> None:
     assert len(cited) == 53
     assert set(sources.slugs()) - {"sample"} <= cited
     assert {"sample", PAPER} <= set(FIELDS)
-    assert FIELDS[PAPER]["volume"], FIELDS[PAPER]["pages"] == ("92", "103061")
+    assert (FIELDS[PAPER]["volume"], FIELDS[PAPER]["pages"]) == ("92", "103061")
 
 
 @pytest.mark.parametrize(("kind", "key", "fields"), ENTRIES, ids=list(FIELDS))
@@ -110,7 +110,7 @@ def test_an_entry_is_whole_and_safe_for_latex(kind: str, key: str, fields: dict)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (("{Ma, J.}", "{Ma, J."), "not closed"),
+        (("2022},\n}\n", "2022"), "not closed"),
         (("2022},", "2022}"), "no comma"),
         (("year", "title"), "twice"),
         (("  year = {", "  year = "), "no field begins"),
