@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos1050k import cropped, instances, readers, sides, slicing, votes
+from cosmos1050k import cropped, instances, readers, resampled, sides, slicing, votes
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import Volume
 from cosmos1050k.source import ANATOMICAL, Case, Files, Label, Mask
@@ -67,9 +67,10 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
             volume = last[1]
         else:
             last = None  # so that no two are in memory
-            volume, _ = _read(mask.file, paths, mask.channel, order=order)
+            own_order = None if mask.by_position else order
+            volume, _ = _read(mask.file, paths, mask.channel, mask.by_position, own_order)
             last = named, volume
-        volume = cropped.completed(volume, image)
+        volume = resampled.onto(volume, image) if mask.own_grid else cropped.completed(volume, image)
         _check_fit(mask, volume, case, image)
         layers += _layers(mask, volume, image, arrangement, several)
     shape = image.array.shape

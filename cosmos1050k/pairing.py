@@ -62,7 +62,7 @@ def matched(
         if isinstance(match, BadFile):
             yield match
         else:
-            yield from _made(make, match, next(iter(match.files.values())))
+            yield from _made(make, match)
 
 
 def first_of(
@@ -97,7 +97,7 @@ def stacked(
         if isinstance(stack, BadFile):
             yield stack
         else:
-            yield from _made(make, stack, next(iter(stack.files.values()))[0])
+            yield from _made(make, stack)
 
 
 def gathered(
@@ -115,6 +115,27 @@ def gathered(
         make: is given the case's masks, `{name}` → file, by name, and the match of `templates`.
         each: fits every mask; its field `{name}` tells those of a case apart.
     """
+    return _gathered(root, make, each, templates, matches(root, **templates))
+
+
+def gathered_stacks(
+    root: Path,
+    make: Callable[[dict[str, str], Stack], Case | Iterable[Case] | None],
+    *,
+    each: str,
+    **templates: str,
+) -> Iterator[Case | BadFile]:
+    """Like `gathered`, for slices in a file each: the match of `templates` is of stacks."""
+    return _gathered(root, make, each, templates, stacks(root, by_place=False, **templates))
+
+
+def _gathered(
+    root: Path,
+    make: Callable[[dict[str, str], Found], Case | Iterable[Case] | None],
+    each: str,
+    templates: Mapping[str, str],
+    wholes: Iterable[Found | BadFile],
+) -> Iterator[Case | BadFile]:
     common = sorted(set(fields(each)).intersection(*(fields(template) for template in templates.values())))
     found: dict[tuple[str, ...], dict[str, Match]] = {}
     for match in find(release.files(root), each):
@@ -124,23 +145,21 @@ def gathered(
             problem = f"the same mask as {other.files['']}"
             yield BadFile(match.files[""], problem, "remove one of the two")
     used = set()
-    for whole in matches(root, **templates):
+    for whole in wholes:
         if isinstance(whole, BadFile):
             yield whole
             continue
         used.add(key := tuple(whole[field] for field in common))
         if masks := found.get(key):
             files = {name: masks[name].files[""] for name in sorted(masks, key=natural)}
-            yield from _made(partial(make, files), whole, next(iter(whole.files.values())))
+            yield from _made(partial(make, files), whole)
     for key, masks in found.items():
         if key not in used:
             match = next(iter(masks.values()))
             yield _lone(match.files[""], _filled(next(iter(templates.values())), match.fields))
 
 
-def _made(
-    make: Callable[[Found], Case | Iterable[Case] | None], found: Found, first: str
-) -> Iterator[Case | BadFile]:
+def _made(make: Callable[[Found], Case | Iterable[Case] | None], found: Found) -> Iterator[Case | BadFile]:
     try:
         made = make(found)
         yield from [made] if isinstance(made, Case) else made or ()
@@ -148,7 +167,10 @@ def _made(
         yield problem
     except ValidationError as error:
         reason = f"can't be made a case ({error.errors()[0]['msg']})"
-        yield BadFile(first, reason, "rename the file as the release has it")
+        first = next(iter(found.files.values()))
+        yield BadFile(
+            first if isinstance(first, str) else first[0], reason, "rename the file as the release has it"
+        )
 
 
 def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:

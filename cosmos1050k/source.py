@@ -115,6 +115,9 @@ class Mask(_Record):
         channel: which volume of a 4D file; which channel (R, G, B) of pictures in colour.
         segment: which segment of a DICOM-SEG object; its pixels have the value 1.
         row: whose rows of a run-length CSV; their pixels have the value 1.
+        by_position: the stack's files are DICOM, ordered along their own normal instead.
+        own_grid: the mask lies on a grid of its own in the image's space; each voxel of the image takes the
+            value of the nearest of the mask's.
         annotators: per file whose it is, where several drew the same; pixels that more than half of them
             mark, each in any of their files, have the value 1.
     """
@@ -124,6 +127,8 @@ class Mask(_Record):
     channel: int | None = Field(default=None, ge=0)
     segment: int | None = Field(default=None, ge=1)
     row: str | None = None
+    by_position: bool = False
+    own_grid: bool = False
     annotators: tuple[str, ...] = ()
 
     @model_validator(mode="after")

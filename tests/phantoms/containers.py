@@ -1,6 +1,7 @@
 """Writers of the owners' containers; equal arguments give equal bytes."""
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -175,3 +176,38 @@ def gzipped(path: Path) -> Path:
     packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     path.unlink()
     return packed
+
+
+def series(
+    folder: Path,
+    values: NDArray[np.generic],
+    names: Sequence[str],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    kind: str,
+    **tags: object,
+) -> list[Path]:
+    """A folder of DICOM slices without anybody's name; returns the path of each.
+
+    Args:
+        values: transverse slices from the lowest up × rows × columns.
+        names: of the files, without their ending, slice by slice.
+        spacing: millimetres along columns, rows and slices.
+        origin: of the lowest slice, in DICOM's frame.
+        kind: the SOP class.
+    """
+    paths = [folder / f"{name}.dcm" for name in names]
+    for level, (path, plane) in enumerate(zip(paths, values, strict=True)):
+        dicom(
+            path,
+            plane,
+            uid(tags, level, plane.tobytes()),
+            SOPClassUID=kind,
+            PixelSpacing=[spacing[1], spacing[0]],
+            SliceThickness=spacing[2],
+            ImagePositionPatient=[*origin[:2], origin[2] + level * spacing[2]],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            InstanceNumber=len(values) - level,
+            **tags,
+        )
+    return paths
