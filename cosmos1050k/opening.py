@@ -66,7 +66,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
         elif last is not None and last[0] == named:
             volume = last[1]
         else:
-            last = None  # so that no two are in memory
+            last, volume = None, image  # the mask before is let go: no two are in memory
             own_order = None if mask.by_position else order
             volume, _ = _read(mask.file, paths, mask.channel, mask.by_position, own_order)
             last = named, volume

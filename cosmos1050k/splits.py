@@ -88,7 +88,7 @@ def group_of(source: str, patient: str, groups: Path = GROUPS) -> str:
 
     Patterns (`*`, `?`, `[…]` as in a shell) are for owners who give a patient the same name in several
     releases: each patient that fits has the group `<the line's group>/<patient>`. A patient in no line has
-    the group `<source>/<patient>`, so that lines of other sources can name it, or a pattern all of its source.
+    the group `<source>/<patient>`, so that other sources' lines can name it, or patterns all of its source.
 
     Raises:
         InputError: `groups` is not in order, or the patient fits the patterns of two groups.

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from pydicom.uid import SegmentationStorage
 
 from cosmos1050k.errors import BadFile
-from cosmos1050k.readers import Volume, geometry, refuse_size
+from cosmos1050k.readers import AGAIN, Volume, geometry, refuse_size
 from cosmos1050k.readers.dicom_header import damaged, numbers, planes, read_dataset
 from cosmos1050k.readers.dicom_pixels import refuse_promise, stored_pixels
+from cosmos1050k.readers.messages import shown
 
 #: Of bits or fractions, and of label maps, which pydicom has no name for yet.
 SEGMENTATIONS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")
+
+#: PhotometricInterpretation; GDCM decodes frames of any kind.
+_ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def read(path: Path, name: str) -> Volume:
             warnings.simplefilter("ignore")
             layout = _layout(header, name)
             pixels = _rescaled(_as_shown(stored_pixels(header, name), header), layout, header)
-    except BadFile:
+    except (BadFile, MemoryError):
         raise
     except Exception as error:
         raise damaged(name, error) from error
@@ -66,6 +70,8 @@ def _layout(header: pydicom.Dataset, name: str) -> _Layout:
     bits = int(header.BitsAllocated)
     if samples not in (1, 3) or bits not in (8, 16, 32):
         raise BadFile(name, f"{samples} samples of {bits} bits per pixel", "give a gray or RGB image")
+    if (samples == 1) != ((kind := header.PhotometricInterpretation) in _ONE_SAMPLE):
+        raise BadFile(name, f"{samples} samples per pixel of the kind {shown(kind)!r}", AGAIN)
     shape = (frames, int(header.Rows), int(header.Columns), samples)
     slope, intercept = _rescaling(header, name)
     refuse_size(name, shape, bits // 8 if slope.is_integer() and intercept.is_integer() else 8)

@@ -32,11 +32,13 @@ def read_dataset(path: Path, name: str) -> pydicom.Dataset:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                meta = pydicom.filereader.read_file_meta_info(path)
+                pydicom.filereader.read_preamble(mapped, force=False)  # type: ignore[arg-type]
+                meta = pydicom.filereader._read_file_meta_info(mapped)  # type: ignore[arg-type]
                 if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
                     raise BadFile(name, "a deflated DICOM file", "save it without deflate")
+                mapped.seek(0)
                 return pydicom.dcmread(mapped)  # type: ignore[arg-type]
-        except (BadFile, OSError):
+        except (BadFile, OSError, MemoryError):
             raise
         except InvalidDicomError:
             raise BadFile(name, "not a DICOM file", AGAIN) from None

@@ -46,7 +46,7 @@ def read_segment(path: Path, name: str, segment: int, image: Volume) -> Volume:
             checked_frames(header, name)
             for frame, affine in _frames(header, segment, image, name):
                 _draw(array, frame, affine, image, name)
-    except BadFile:
+    except (BadFile, MemoryError):
         raise
     except Exception as error:
         raise damaged(name, error) from error

@@ -35,7 +35,9 @@ def mutant(cases: Sequence[Files], random: np.random.Generator) -> Files:
     name = names[0] if random.random() < 0.5 else names[int(random.integers(len(names)))]
     other = [files[name] for files in cases if name in files]
     kinds = 1 + int(random.random() < 0.3)
-    unpack, pack = _INNER.get(name[name.index(".") :], (bytes, bytes)) if random.random() < 0.5 else (bytes, bytes)
+    unpack, pack = (
+        _INNER.get(name[name.index(".") :], (bytes, bytes)) if random.random() < 0.5 else (bytes, bytes)
+    )
     data = unpack(case[name])
     for _ in range(kinds):
         mutation = _MUTATIONS[int(random.integers(len(_MUTATIONS)))]
@@ -53,7 +55,9 @@ def _flipped(data: bytes, other: bytes, random: np.random.Generator) -> bytes:
     changed = bytearray(data)
     for _ in range(int(random.integers(1, 6)) if data else 0):
         place = min(_place(data, random), len(data) - 1)
-        changed[place] = int(random.choice([changed[place] ^ 1 << int(random.integers(8)), random.integers(256)]))
+        changed[place] = int(
+            random.choice([changed[place] ^ 1 << int(random.integers(8)), random.integers(256)])
+        )
     return bytes(changed)
 
 
@@ -69,7 +73,9 @@ def _inserted(data: bytes, other: bytes, random: np.random.Generator) -> bytes:
 
 def _repeated(data: bytes, other: bytes, random: np.random.Generator) -> bytes:
     place, length = _place(data, random), int(random.integers(1, 200))
-    return data[:place] + data[place : place + length] * int(random.choice([2, 3, 20])) + data[place + length :]
+    return (
+        data[:place] + data[place : place + length] * int(random.choice([2, 3, 20])) + data[place + length :]
+    )
 
 
 def _removed(data: bytes, other: bytes, random: np.random.Generator) -> bytes:

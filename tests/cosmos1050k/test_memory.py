@@ -105,9 +105,10 @@ def test_many_masks_take_little_more(tmp_path: Path) -> None:
     volume = write(tmp_path / "image.nii.gz", shape, noise(shape))
     masks = []
     for number in range(count):
-        plane, empty = np.zeros(shape[:2], np.uint8), np.zeros(shape[:2], np.uint8)
-        plane[number : number + 20, 2 * number : 2 * number + 30] = 1
-        planes = (plane if number <= k < number + 25 else empty for k in range(shape[2]))
+        empty, plane = np.zeros((2, *shape[:2]), np.uint8)
+        left, top = 24 * (number % 8), 19 * (number // 8)
+        plane[left : left + 20, top : top + 15] = 1
+        planes = [plane if number <= k < number + 25 else empty for k in range(shape[2])]
         write(tmp_path / f"{number}.nii.gz", shape, planes)
         label = Label(object="Rib", value=1, instance=str(number))
         masks.append(Mask(file=f"{number}.nii.gz", labels=(label,)))
