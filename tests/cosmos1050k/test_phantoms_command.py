@@ -57,7 +57,9 @@ def test_a_folder_that_holds_something_is_left_alone(
 
 def test_whatever_else_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
-    assert refused(capsys, "--out", out, "nowhere").startswith("no phantom of 'nowhere'; there are acdc, ")
+    assert refused(capsys, "--out", out, "nowhere").startswith(
+        "no phantom of 'nowhere'; there are abdomenct_1k, acdc, "
+    )
     assert "--patients must be 1 or more" in refused(capsys, "--out", out, "acdc", "--patients", "0")
     assert "--seed 0 or more" in refused(capsys, "--out", out, "acdc", "--seed", "-1")
     (tmp_path / "out").write_text("")

@@ -13,8 +13,8 @@ from tests.phantoms.volumes import Drawn
 
 #: Scanner → its patients; slices, rows, columns; millimetres along columns, rows, slices.
 SCANNERS = {
-    "Siemens": ((383, 384, 387), (16, 80, 76), (0.68, 0.68, 1.25)),
-    "GE": ((33540, 70168, 72679), (10, 72, 88), (0.78, 0.78, 3.0)),
+    "Siemens": ((383, 384, 387), (12, 80, 76), (0.68, 0.68, 1.25)),
+    "GE": ((33540, 70168, 72679), (9, 72, 88), (0.78, 0.78, 3.0)),
 }
 ORIGIN = (-26.5, -24.0, -12.5)
 #: Classes of the ground truth; the last only where there is a cancer.
@@ -43,7 +43,7 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
         )
         names = [str(path.relative_to(folder)) for path in (*images, masks[0])]
         truth += [replace(row, files=(names[row.slice_index], names[-1])) for row in found]
-        _series(place / "DCE", values[:3, ::2, ::2], scanner, 0)
+        _series(place / "DCE", values[:2, ::2, ::2], scanner, 0)
     _series(folder / "Siemens" / "Patient 737" / "T2W", values, scanner, 0)  # nobody drew its prostate
     return truth
 
@@ -52,13 +52,11 @@ def _ground_truth(place: Path, labels: NDArray[np.uint8], scanner: str, kind: in
     """Of kind 1 it is upside down and a turned copy lies beside it; of kind 2 it has some slices alone."""
     classes = (labels > 0, labels == pelvis.CENTRAL, labels == pelvis.PERIPHERAL, labels == 0)
     first = int(np.flatnonzero(labels.any(axis=(1, 2)))[0]) if kind == 2 else 0
-    for name, mask in zip(CLASSES[: 3 + kind % 2], classes, strict=False):
+    for name, mask in zip(CLASSES[: (3, 4, 2)[kind]], classes, strict=False):
         drawn = mask[first:].astype(np.uint8) * (255 if kind else 1)
         paths = _series(place / "GT" / name, drawn[::-1] if kind == 1 else drawn, scanner, first)
-        if kind == 1:
-            paths = _series(place / "GT_inv" / name, drawn, scanner, first)
         if name == "prostate":
-            found = paths
+            found = _series(place / "GT_inv" / name, drawn, scanner, first) if kind == 1 else paths
     return found
 
 

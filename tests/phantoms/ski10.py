@@ -19,8 +19,8 @@ FEMUR, FEMORAL, TIBIA, TIBIAL = OBJECTS
 def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
     truth = []
     for number in range(patients):
-        name = f"{1 + 30 * number:03d}"  # from 061 on there are regions of interest
-        place = folder / "SKI10Data" / ("validation" if number > 1 else "training")
+        name = f"{1 + 37 * number % 100:03d}"  # from 061 on there are regions of interest
+        place = folder / "SKI10Data" / ("validation" if int(name) > 60 else "training")
         labels, values = _knee(100 * seed + number, left=number % 2 == 1)
         image, mask = place / f"image-{name}.mhd", place / f"labels-{name}.mhd"
         for path, array in ((image, values), (mask, labels)):
