@@ -31,12 +31,12 @@ from tifffile import PHOTOMETRIC
 
 from cosmos1050k import readers
 from cosmos1050k.members import inside
-from cosmos1050k.readers import Volume
+from cosmos1050k.readers import Volume, rle
 from cosmos1050k.readers.dicom_seg import read_segment
-from cosmos1050k.readers.rle import read_rows
 from cosmos1050k.readers.stack import read_stack
 from cosmos1050k.unpacking import extract
 from tests.cosmos1050k.archive_files import archive
+from tests.cosmos1050k.bad_input import one_line
 from tests.cosmos1050k.dicom_files import (
     CODECS,
     PIXELS,
@@ -67,7 +67,8 @@ class Fuzzed:
 
     Args:
         sound: cases that it reads.
-        read: what it reads of the case whose first file is at a path: an array, or an archive's members.
+        read: what it reads of the case whose first file is at a path: a volume, pictures, or an archive's
+            members and how many were left out.
         library: what may be found there, any of these; an error where the library reads nothing.
     """
 
@@ -76,8 +77,8 @@ class Fuzzed:
     library: Callable[[Path], list[Any]]
 
 
-def _volume(path: Path) -> np.ndarray:
-    return readers.read(path, path.name).array.squeeze()
+def _volume(path: Path) -> Volume:
+    return readers.read(path, path.name)
 
 
 def _pages(path: Path) -> np.ndarray:
@@ -97,8 +98,14 @@ def _nifti_files(ending: str) -> list[Files]:
     return [{f"a{ending}": gzip.compress(data, mtime=0) if ending == ".nii.gz" else data} for data in plain]
 
 
-def _by_nibabel(path: Path) -> list[np.ndarray]:
-    return [np.asanyarray(nib.load(path).dataobj).squeeze()]
+def _by_nibabel(path: Path) -> list[Volume]:
+    return [_nibabels(nib.load(path))]
+
+
+def _nibabels(image: Any) -> Volume:
+    """Without a place where its slices have no direction: here a 2D file's gets one."""
+    flat = image.ndim < 3 or not image.affine[:3, 2].any()
+    return Volume(np.asanyarray(image.dataobj), None if flat else image.affine)
 
 
 def _analyze_files() -> list[Files]:
@@ -122,7 +129,7 @@ def _written_pair(pair: nib.Nifti1Pair) -> dict[str, Any]:
     return held
 
 
-def _pair_by_nibabel(path: Path) -> list[np.ndarray]:
+def _pair_by_nibabel(path: Path) -> list[Volume]:
     """By the class that the magic calls for: of a bare Analyze header, SPM's would read a scale."""
     is_nifti = path.read_bytes()[344:348] == b"ni1\0"
     voxels = path.with_suffix(".img")
@@ -131,20 +138,24 @@ def _pair_by_nibabel(path: Path) -> list[np.ndarray]:
     )
     kind = nib.Nifti1Pair if is_nifti else nib.AnalyzeImage
     held = kind.make_file_map({"header": io.BytesIO(path.read_bytes()), "image": io.BytesIO(data)})
-    return [np.asanyarray(kind.from_file_map(held).dataobj).squeeze()]
+    return [_nibabels(kind.from_file_map(held))]
 
 
 def _itk_files(ending: str) -> list[Files]:
     raw = {"ElementDataFile": "a.raw"}
     zraw = {"ElementDataFile": "a.zraw"}
     return {
-        ".mha": [{"a.mha": meta()}, {"a.mha": meta_zlib(ZLIB)}, {"a.mha": meta(BinaryDataByteOrderMSB="True")}],
+        ".mha": [
+            {"a.mha": data} for data in (meta(), meta_zlib(ZLIB), meta(BinaryDataByteOrderMSB="True"))
+        ],
         ".mhd": [{"a.mhd": meta(b"", **raw), "a.raw": DATA}],
         ".zraw": [
             {"a.mhd": meta_zlib(b"", **zraw, CompressedDataSize=size), "a.zraw": ZLIB}
             for size in (str(len(ZLIB)), None)
         ],
-        ".nrrd": [{"a.nrrd": nrrd()}, {"a.nrrd": nrrd(GZIP, encoding="gzip")}, {"a.nrrd": nrrd(endian="big")}],
+        ".nrrd": [
+            {"a.nrrd": data} for data in (nrrd(), nrrd(GZIP, encoding="gzip"), nrrd(endian="big"))
+        ],
         ".nhdr": [
             {"a.nhdr": nrrd(b"", data_file="a.raw"), "a.raw": DATA},
             {"a.nhdr": nrrd(b"", data_file="a.raw.gz", encoding="gzip"), "a.raw.gz": GZIP},
@@ -152,14 +163,20 @@ def _itk_files(ending: str) -> list[Files]:
     }[ending]  # fmt: skip
 
 
-def _by_itk(path: Path) -> list[np.ndarray]:
+def _by_itk(path: Path) -> list[Volume]:
     size = re.search(rb"\nCompressedDataSize = (\d+)", path.read_bytes())
     if path.suffix == ".mhd" and size and path.with_suffix(".zraw").stat().st_size > int(size[1]):
         raise ValueError("MetaIO inflates no more of it, and leaves the rest of the voxels unset")
     io_class = "NrrdImageIO" if path.suffix in (".nrrd", ".nhdr") else "MetaImageIO"
     found = _read_by_itk(path, io_class)
     array, axes = sitk.GetArrayFromImage(found), found.GetDimension()
-    return [array.transpose(*reversed(range(axes)), *range(axes, array.ndim)).squeeze()]
+    array = array.transpose(*reversed(range(axes)), *range(axes, array.ndim))
+    if axes != 3:
+        return [Volume(array)]
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(found.GetDirection(), (3, 3)) * found.GetSpacing()
+    affine[:3, 3] = found.GetOrigin()
+    return [Volume(array, np.diag([-1, -1, 1, 1]) @ affine)]  # its axes run to the left and to posterior
 
 
 def _read_by_itk(path: Path, io_class: str) -> sitk.Image:
@@ -398,10 +415,8 @@ def _rle_files() -> list[Files]:
 
 
 def _drawn_here(path: Path) -> np.ndarray:
-    from cosmos1050k.readers import rle
-
     rle._parsed.cache_clear()  # files of one size, written within a tick of the clock
-    return read_rows(path, path.name, "a", (4, 5)).array[:, :, 0].T
+    return rle.read_rows(path, path.name, "a", (4, 5)).array[:, :, 0].T
 
 
 def _drawn_literally(path: Path) -> list[np.ndarray]:
@@ -430,8 +445,6 @@ def _archive_files(ending: str) -> list[Files]:
 
 def _unpacked(path: Path) -> tuple[dict[str, bytes], int]:
     """The members that came out sound, and how many were left out, with a line for each."""
-    from tests.cosmos1050k.bad_input import one_line
-
     folder = path.parent / "out"
     folder.mkdir()
     problems = extract(path, path.name, folder)
@@ -518,13 +531,29 @@ FUZZED = _fuzzed()
 
 
 def same(found: Any, allowed: list[Any]) -> bool:
-    """Whether it is one of what is allowed; of members, whether each is the library's and none is lost."""
+    """Whether it is one of what is allowed: the same numbers, of a volume also in the same type and place; of
+    members whether each is the library's and none is lost.
+    """
     if isinstance(found, tuple):
         members, left_out = found
         known = allowed[0]
         return len(known) <= len(members) + left_out and all(known.get(n) == members[n] for n in members)
-    return any(
-        found.shape == one.shape
-        and np.array_equal(found, one, equal_nan=found.dtype.kind == "f" == one.dtype.kind)
-        for one in allowed
+    if isinstance(found, Volume):
+        return any(
+            _equal(found.array.squeeze(), one.array.squeeze()) and _alike(found, one) for one in allowed
+        )
+    return any(_equal(found, one) for one in allowed)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f" == other.dtype.kind)
+
+
+def _alike(one: Volume, other: Volume) -> bool:
+    if one.array.dtype != other.array.dtype:
+        return False
+    return (
+        one.affine is None
+        or other.affine is None
+        or np.allclose(one.affine, other.affine, rtol=1e-6, atol=1e-3)
     )

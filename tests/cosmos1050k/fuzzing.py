@@ -16,7 +16,7 @@ import numpy as np
 from cosmos1050k import pool
 from cosmos1050k.errors import BadFile
 from tests.cosmos1050k.bad_input import one_line
-from tests.cosmos1050k.fuzzed import FUZZED, same
+from tests.cosmos1050k.fuzzed import FUZZED, Fuzzed, same
 from tests.cosmos1050k.mutations import Files, mutant
 
 #: Memory that a worker may take for a file of some kilobytes, touched or not, and the time for it.
@@ -43,9 +43,9 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
 
-def run(readers: Sequence[str], count: int, folder: Path) -> dict[str, Report]:
-    """Reads so many mutations by each reader, and compares what was read."""
-    tasks = [Task(reader, number, folder) for number in range(count) for reader in readers]
+def run(readers: Sequence[str], numbers: Sequence[int], folder: Path) -> dict[str, Report]:
+    """Reads the mutations of these numbers by each reader, and compares what was read."""
+    tasks = [Task(reader, number, folder) for number in numbers for reader in readers]
     reports = {reader: Report() for reader in readers}
     again = []
     for outcome in _outcomes(tasks):
@@ -88,7 +88,7 @@ def _bounded() -> None:
 
 
 def judged(task: Task) -> str:
-    """`refused`, `read`, `not compared` (the library reads nothing there), or what is wrong."""
+    """What is said of a mutation, within bounded memory."""
     files = mutation(task.reader, task.number)
     _bounded()
     folder = task.folder / f"{task.reader} {task.number} {task.compared}"
@@ -96,20 +96,21 @@ def judged(task: Task) -> str:
     try:
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        return _judged(task, folder, files)
+        return said_of(FUZZED[task.reader], folder, files, task.compared)
     finally:
         shutil.rmtree(folder)
 
 
-def _judged(task: Task, folder: Path, files: Files) -> str:
-    fuzzed, path = FUZZED[task.reader], folder / next(iter(files))
+def said_of(fuzzed: Fuzzed, folder: Path, files: Files, compared: bool) -> str:
+    """`refused`, `read`, `not compared` (the library reads nothing there), or what is wrong."""
+    path = folder / next(iter(files))
     try:
         found = fuzzed.read(path)
     except BadFile as error:
         return _line(error, files)
     except Exception:  # noqa: BLE001 (the parent asserts)
         return traceback.format_exc()
-    if not task.compared:
+    if not compared:
         return "not compared"
     try:
         allowed = fuzzed.library(path)
