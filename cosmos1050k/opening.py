@@ -51,6 +51,8 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
         BadFile: a file is missing or damaged, or image and mask don't fit each other.
     """
     image, order = _read(case.image, paths, case.channel, case.by_position, picture=case.view == "picture")
+    if image.array.dtype.kind == "f" and not np.isfinite(image.array).any():
+        raise BadFile(first(case.image), "not one finite value", readers.AGAIN)
     arrangement = _arrangement(case, image)
     layers = []
     several = len({mask.file for mask in case.masks}) > 1
@@ -72,6 +74,7 @@ def open_case(case: Case, paths: Mapping[str, Path]) -> Opened:
             last = named, volume
         volume = resampled.onto(volume, image) if mask.own_grid else cropped.completed(volume, image)
         _check_fit(mask, volume, case, image)
+        _check_values(mask, volume)
         layers += _layers(mask, volume, image, arrangement, several)
     shape = image.array.shape
     size = (shape[arrangement.axes[1]], shape[arrangement.axes[2]])
@@ -146,6 +149,19 @@ def _check_fit(mask: Mask, volume: Volume, case: Case, image: Volume) -> None:
         return
     if not np.allclose(volume.affine, image.affine, rtol=0, atol=_SAME_PLACE_MM):
         raise BadFile(name, f"lies elsewhere in space than its image {whole}", "fetch both again")
+
+
+def _check_values(mask: Mask, volume: Volume) -> None:
+    """A mask holds what its labels speak of: what fits none would otherwise be background without a word."""
+    values = volume.array
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise BadFile(first(mask.file), "a mask with NaN or infinity", readers.AGAIN)
+    if not any(label.values or label.instances == "values" for label in mask.labels):
+        return
+    if values.dtype.kind == "f" and not (values == np.rint(values)).all():
+        raise BadFile(first(mask.file), "a mask of fractions, but its labels are whole values", readers.AGAIN)
+    if values.dtype.kind in "if" and values.min() < 0:
+        raise BadFile(first(mask.file), "a mask with negative values", readers.AGAIN)
 
 
 def _layers(

@@ -12,7 +12,7 @@ from cosmos1050k.errors import BadFile
 @dataclass(frozen=True)
 class Contents:
     """All files of a release, by their names relative to its folder, which of them are archives, and the
-    folders that can't be looked into.
+    folders and links that can't be followed.
     """
 
     files: dict[str, Path]
@@ -33,8 +33,8 @@ def files(root: Path) -> dict[str, Path]:
 
 
 def problems(root: Path) -> list[BadFile]:
-    """What is wrong below `root`: a line for each folder that can't be read, each archive that gave nothing,
-    each member of one that was left out.
+    """What is wrong below `root`: a line for each folder that can't be read, each link that leads out, each
+    archive that gave nothing, each member of one that was left out.
     """
     found = contents(root)
     return found.unreadable + [problem for archive in found.archives for problem in archive.problems()]
@@ -75,5 +75,9 @@ def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(folder) / name
-            if not (path.is_symlink() and leaves(root, path)):
-                yield str(path.relative_to(root)), path
+            inside = str(path.relative_to(root))
+            if path.is_symlink() and leaves(root, path):
+                problem = "a link that leads out of the release"
+                unreadable.append(BadFile(inside, problem, "put the file itself in its place"))
+            else:
+                yield inside, path

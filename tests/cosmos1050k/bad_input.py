@@ -44,7 +44,7 @@ def slices(volume: Volume) -> list[np.ndarray]:
     return found
 
 
-def on_mutations(sound: Sequence[bytes], accepts: Callable[[bytes], object], examples: int = 400) -> int:
+def on_mutations(sound: Sequence[bytes], accepts: Callable[[bytes], object], examples: int = 60) -> int:
     """Calls `accepts` with sound files of which some bytes are changed or missing, the same in every run.
 
     It may raise BadFile, and nothing else.

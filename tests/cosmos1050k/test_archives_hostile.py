@@ -209,4 +209,4 @@ def test_mutations_are_refused_or_unpacked(lab: Lab, ending: str) -> None:
         if problems := lab.unpack():
             raise problems[0]
 
-    assert on_mutations([archive(ending, sound)], accepts, 80) > 20
+    assert on_mutations([archive(ending, sound)], accepts, 25) > 6

@@ -256,11 +256,11 @@ def mutated(random: np.random.Generator) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_three_hundred_mutations() -> None:
+def test_sixty_mutations() -> None:
     """Each is refused by the one error or read as nibabel reads it; some of either."""
     random = np.random.default_rng(1050)
     accepted = 0
-    for number in range(300):
+    for number in range(60):
         data, ending = mutated(random), ".nii"
         if number % 2:
             data, ending = gzip.compress(data, 1), ".nii.gz"
@@ -272,7 +272,7 @@ def test_three_hundred_mutations() -> None:
             else:
                 accepted += 1
                 assert same(found, by_nibabel(path)), number
-    assert 30 < accepted < 270
+    assert 6 < accepted < 54
 
 
 def test_the_template_that_nilearn_ships() -> None:

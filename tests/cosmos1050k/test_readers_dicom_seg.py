@@ -222,7 +222,7 @@ def test_mutations(tmp_path: Path) -> None:
             path.write_bytes(whole[:start] + data)
             read_segment(path, path.name, 1, image)
 
-        assert on_mutations([whole[start:]], accepts, examples=60) < 60
+        assert on_mutations([whole[start:]], accepts, examples=15) < 15
 
 
 def owners(folder: Path) -> list[tuple[Path, Path, list[int]]]:

@@ -279,7 +279,7 @@ def test_mutations(tmp_path: Path, ending: str) -> None:
     """Each is refused by the one error or read as ITK reads it."""
     path = tmp_path / f"a{ending}"
     count = on_mutations(SOUND[ending], lambda data: as_itk(written(path, data)))
-    assert 100 < count < 400
+    assert 10 < count < 60
 
 
 @pytest.mark.parametrize("ending", SOUND)

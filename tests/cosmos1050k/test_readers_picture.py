@@ -311,6 +311,15 @@ def test_a_promise_takes_no_memory(tmp_path: Path, ending: str) -> None:
     within(200, promised)
 
 
+def test_a_frame_of_a_gif_larger_than_its_screen(tmp_path: Path) -> None:
+    """Pillow then refuses it as a bomb, by an error of its own kind."""
+    frame = SOUND["gif"].index(b",\0\0\0\0" + struct.pack("<HH", 7, 5)) + 5
+    data = SOUND["gif"][:frame] + struct.pack("<HH", 65535, 65535) + SOUND["gif"][frame + 4 :]
+    (tmp_path / "a.gif").write_bytes(data)
+    assert "exceeds limit" in refused(tmp_path / "a.gif").problem
+    within(200, lambda: refused(tmp_path / "a.gif"))
+
+
 @pytest.mark.parametrize("ending", [".png", ".ppm.gz"])
 def test_mutations_are_refused_or_read(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
@@ -320,8 +329,7 @@ def test_mutations_are_refused_or_read(tmp_path: Path, ending: str) -> None:
         path.write_bytes(gzip.compress(data, 1) if gzipped else data)
         assert slices(picture.read(path, path.name))
 
-    examples = 100 if gzipped else 400
-    assert 0.1 < on_mutations(list(SOUND.values()), accepts, examples) / examples < 0.95
+    assert 6 < on_mutations(list(SOUND.values()), accepts) < 57
 
 
 @pytest.mark.parametrize(

@@ -184,4 +184,4 @@ def test_mutations_are_refused_or_read(tmp_path: Path) -> None:
         rle._parsed.cache_clear()  # equal sizes at equal times
         mask_of(path, "a", 4, 5)
 
-    assert 40 < on_mutations(sound, accepts, 400) < 380
+    assert 6 < on_mutations(sound, accepts) < 57
