@@ -53,10 +53,12 @@ class Work:
         return Work(self.root, [next(cases).model_copy(update={"slices": (start, stop)})])
 
     def least(self, encoded: Sequence[np.ndarray]) -> None:
-        """What can't be spared: the same files decompressed, the same pictures encoded."""
+        """What can't be spared: the files of a case decompressed, which are needed together, and the same
+        pictures encoded.
+        """
         for case in self.cases:
-            for name in case.files:
-                readers.read(self.root / name, name)
+            held = [readers.read(self.root / name, name) for name in case.files]
+            del held
         for picture in encoded:
             pictures.encode(picture)
 
