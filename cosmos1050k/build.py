@@ -1,6 +1,7 @@
 """Builds one source: cases over processes, each a unit on disk; then shards, table of cases, manifest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cosmos1050k.index import RawIndex
 from cosmos1050k.shard_writer import BuiltCase
 from cosmos1050k.shards import Manifest, Skipped
 from cosmos1050k.source import Case, Source
+
+log = logging.getLogger(__name__)
 
 #: Of the step from a case's raw files to its rows. A change of what it gives needs a new number: a golden
 #: test holds the number to the result.
@@ -73,12 +76,12 @@ def build(
     root = sources.raw_root(module.SOURCE, raw)
     store = store or units.Units("build")
     raw_files = release.files(root)
-    cases, skipped = _distinct(module.cases(root))
-    skipped += [_skipped(problem) for problem in release.problems(root)]
+    cases, unfit = sources.cases_of(module, root)
+    skipped = [_skipped(problem) for problem in unfit + release.problems(root)]
     if not cases:
         raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
-    tasks, unfit = _plan(module.SOURCE, cases, index, root, raw_files, store)
-    skipped += unfit
+    tasks, unready = _plan(module.SOURCE, cases, index, root, raw_files, store)
+    skipped += unready
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
     for outcome in pool.run(
@@ -95,7 +98,7 @@ def build(
 def _nothing(skipped: Sequence[Skipped], otherwise: str) -> str:
     """Why nothing could be built, in one line."""
     reasons = list(dict.fromkeys(entry.reason for entry in skipped)) or [otherwise]
-    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f"nothing could be built; {reasons[0]}{more}"
 
 
@@ -109,19 +112,6 @@ def _remedy(source: Source, root: Path) -> str:
 
 def _skipped(problem: BadFile) -> Skipped:
     return Skipped(case=problem.file, reason=str(problem))
-
-
-def _distinct(found: Iterator[Case | BadFile]) -> tuple[list[Case], list[Skipped]]:
-    """The cases, each name once, and what was found that is none."""
-    cases: dict[tuple[str, str], Case] = {}
-    skipped = []
-    for case in found:
-        if isinstance(case, BadFile):
-            skipped.append(_skipped(case))
-        elif (first := cases.setdefault((case.case, case.modality), case)) is not case:
-            twin = f"the same case as {first.image_files[0]}"
-            skipped.append(_skipped(BadFile(case.image_files[0], twin, "remove one of the two")))
-    return list(cases.values()), skipped
 
 
 def _plan(
@@ -159,7 +149,7 @@ def _problem(
 ) -> BadFile | None:
     sums = index.sums
     if (root / name).is_symlink() and release.leaves(root, root / name):
-        return BadFile(name, "a link that leads out of the release", "put the file itself in its place")
+        return BadFile(name, "a link that leads out of the release", release.NO_LINK)
     if name in index.unreadable:
         return BadFile(name, f"can't be read ({index.unreadable[name]})", "mend its permissions or remove it")
     if name not in sums:
@@ -189,7 +179,14 @@ def _build_case(task: _Task) -> None:
         path = task.paths[name]
         if not path.is_file() or path.stat().st_size != size:
             raise BadFile(name, "changed since it was indexed", f"run `cosmos index {task.source}`")
-    rows = rows_of(task.case, task.source, task.split, task.paths, task.sums)
+    try:
+        rows = rows_of(task.case, task.source, task.split, task.paths, task.sums)
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("%s/%s:", task.source, task.case.case)
+        problem = f"a fault of the program ({error!r})"
+        raise BadFile(task.case.image_files[0], problem, "report it with the lines above") from None
     with task.units.write(task.key) as folder:
         shard_writer.write_rows(folder / ROWS, rows.table, row_group_rows=max(rows.table.num_rows, 1))
         (folder / DIGEST).write_text(rows.digest)
@@ -222,7 +219,7 @@ def _assemble(
         return shard_writer.write_source(
             folder,
             slug,
-            [case for case in built if case.rows],
+            built,
             skipped,
             row_group_rows=options.row_group_rows,
             shard_bytes=options.shard_mb * 2**20,

@@ -64,6 +64,8 @@ def _folder(source: Source, root: Path) -> Finding:
         found = root.is_dir() and (release.files(root) or _states(source, root, "begun"))
     except OSError as error:
         return Finding("wrong", f"{error.filename}: can't be read ({error.strerror}); mend its permissions")
+    if not found and (problem := next(iter(release.problems(root)), None)):
+        return Finding("wrong", f"{root}: {problem}")
     if not found:
         what = "empty" if root.is_dir() else "missing"
         return Finding("wrong", f"{root}: {what}; {remedy}")
@@ -93,16 +95,9 @@ def _of(found: State, needed: bool) -> Finding:
 
 def _cases(source: Source, root: Path) -> tuple[list[Case], list[BadFile], list[str]]:
     """The cases, what is found that is none, and the templates that were looked for."""
-    cases: dict[tuple[str, str], Case] = {}
-    bad = []
     with seeking() as templates:
-        for found in sources.get(source.slug).cases(root):
-            if isinstance(found, BadFile):
-                bad.append(found)
-            elif (first := cases.setdefault((found.case, found.modality), found)) is not found:
-                twin = f"the same case as {first.image_files[0]}"
-                bad.append(BadFile(found.image_files[0], twin, "remove one of the two"))
-    return list(cases.values()), bad, templates
+        cases, bad = sources.cases_of(sources.get(source.slug), root)
+    return cases, bad, templates
 
 
 def _of_cases(source: Source, cases: list[Case], short: bool, wrong: bool) -> Iterator[Finding]:

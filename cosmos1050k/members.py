@@ -14,9 +14,10 @@ from tqdm import tqdm
 from cosmos1050k.errors import BadFile
 from cosmos1050k.readers import AGAIN
 
-#: Deflate can't expand further. What claims to is a bomb; other methods are held to it over the whole
-#: archive, where only a release of nothing but zeros could pass it.
+#: Deflate can't expand further; what claims to, lies.
 MOST_EXPANSION = 1032
+#: So far no release expands that is larger than a few masks: it is a bomb.
+USUAL_EXPANSION, HARMLESS_BYTES = 200, 2**31
 #: Bytes of the disk that no archive may take.
 KEEP_FREE = 2**30
 BY_HAND = "unpack it by hand into a folder of its name beside it"
@@ -76,7 +77,8 @@ class Target:
         bomb = next((m for m in members if m.deflated is not None and _is_bomb(m.size, m.deflated)), None)
         if bomb or _is_bomb(self._promised, self._size):
             what = f"its member {printable(bomb.name)}" if bomb else "it"
-            raise self.bad(f"a bomb: {what} promises over {MOST_EXPANSION} times its bytes", "remove it")
+            problem = f"a bomb: {what} promises over {USUAL_EXPANSION} times its bytes"
+            raise self.bad(problem, f"remove it, or, if it is sound, {BY_HAND}")
         free = max(shutil.disk_usage(self.folder).free - KEEP_FREE, 0)
         if (needed := self._promised - self._written) > free:
             problem = f"needs {needed / 2**30:.1f} GiB of disk, but {free / 2**30:.1f} GiB are free"
@@ -205,4 +207,5 @@ def printable(member: str) -> str:
 
 
 def _is_bomb(size: int, packed: int) -> bool:
-    return size > MOST_EXPANSION * packed
+    most = USUAL_EXPANSION if size > HARMLESS_BYTES else MOST_EXPANSION
+    return size > most * packed

@@ -93,11 +93,6 @@ def _renumbered(
     return picture, values
 
 
-def label_map(masks: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], list[list[int]]]:
-    """The same as `regions_of`, of n ≥ 1 masks H×W, none empty."""
-    return regions_of([Instance("", None, mask, 0, 0) for mask in masks], masks[0].shape)
-
-
 def mask_of(regions: NDArray[np.uint8], values: Sequence[int]) -> NDArray[np.bool_]:
     """The mask H×W of an object: the union of its regions."""
     wanted = np.zeros(256, bool)

@@ -8,6 +8,8 @@ from pathlib import Path
 from cosmos1050k.archives import MAX_DEPTH, Archive, stem
 from cosmos1050k.errors import BadFile
 
+NO_LINK = "put what it leads to in its place, or link the whole release with `cosmos link`"
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -27,7 +29,8 @@ def files(root: Path) -> dict[str, Path]:
     its ending: `x.nii.gz` in `Task01.tar` is `Task01/x.nii.gz`. A file that lies there itself goes before it,
     and an archive beside a folder of its name is passed over: somebody unpacked it by hand.
 
-    A link to a file is followed if what it leads to lies below `root` too; others are left out (`leaves`).
+    A link to a file is followed if what it leads to lies below `root` too; others are left out (`leaves`),
+    and so are links to folders, whose files are listed where they lie.
     """
     return dict(sorted(contents(root).files.items()))
 
@@ -73,11 +76,10 @@ def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
 
     for folder, folders, names in os.walk(root, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
+        for name in (*folders, *names):
             path = Path(folder) / name
             inside = str(path.relative_to(root))
             if path.is_symlink() and leaves(root, path):
-                problem = "a link that leads out of the release"
-                unreadable.append(BadFile(inside, problem, "put the file itself in its place"))
-            else:
+                unreadable.append(BadFile(inside, "a link that leads out of the release", NO_LINK))
+            elif name in names:
                 yield inside, path

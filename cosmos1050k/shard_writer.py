@@ -48,7 +48,7 @@ def write_rows(path: Path, table: pa.Table, *, row_group_rows: int) -> None:
 def write_source(
     folder: Path,
     source: str,
-    cases: Sequence[BuiltCase],
+    built: Sequence[BuiltCase],
     skipped: Iterable[Skipped],
     *,
     row_group_rows: int,
@@ -58,10 +58,11 @@ def write_source(
     """Writes the folder of one source; the same cases give the same bytes.
 
     Args:
-        cases: those with rows, in the source's order.
+        built: in the source's order; those without rows are only counted.
         shard_bytes: a shard is closed by the case that reaches this size.
         phantom: the raw files are synthetic.
     """
+    cases = [case for case in built if case.rows]
     tally = _Tally()
     shards, entries = [], []
     for name, members in _plan(cases, shard_bytes):
@@ -84,6 +85,7 @@ def write_source(
         version=hashlib.sha256("".join(case.digest for case in cases).encode()).hexdigest(),
         rows=sum(case.rows for case in cases),
         cases=len(cases),
+        empty=len(built) - len(cases),
         patients=len({case.patient for case in cases}),
         splits={split: sum(c.rows for c in cases if c.split == split) for split in SPLITS},
         modalities=tally.modalities(cases),

@@ -57,7 +57,8 @@ class Skipped(_Closed):
 class Manifest(_Closed):
     """What a build of one source holds. `version` is the sha256 over its cases' decoded content, in order.
 
-    `phantom`: it was built from synthetic files, and its numbers say nothing about the source.
+    `phantom`: it was built from synthetic files, and its numbers say nothing about the source. `cases` have
+    rows; `empty` were read too, and no slice of them holds an object that is kept.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Manifest(_Closed):
     version: str
     rows: int
     cases: int
+    empty: int
     patients: int
     splits: dict[str, int]
     modalities: dict[str, int]

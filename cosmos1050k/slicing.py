@@ -63,12 +63,6 @@ def spacing(affine: NDArray[np.float64], arrangement: Arrangement) -> tuple[floa
     return float(sizes[arrangement.axes[1]]), float(sizes[arrangement.axes[2]])
 
 
-def oriented(array: NDArray[np.generic], arrangement: Arrangement) -> NDArray[np.generic]:
-    """The volume as slices × rows × columns (× channels): a view of the same memory, nothing is copied."""
-    turned = array.transpose(*arrangement.axes, *range(3, array.ndim))
-    return turned[:, *(slice(None, None, -1 if back else 1) for back in arrangement.backwards)]
-
-
 class Slices:
     """The slices of a volume, or of a box cut out of one, each rows × columns (× channels).
 

@@ -99,7 +99,7 @@ def _score_row(model: Segmenter, row: dict[str, Any], strategies: Sequence[str])
             embeddings = embeddings or model.embed([_rgb(pictures.decode(row["image"]["bytes"]))])
             answers = _answers(model, embeddings[0], name, objects)
             found[name] = [_chosen(name, *pair) for pair in zip(answers, truths, strict=True)]
-        except Exception as error:  # noqa: BLE001 (any fault of a model counts as its failure, and the run goes on)
+        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
             log.warning("%s failed on %s under %s: %r", model.declaration.name, row["image_id"], name, error)
             found[name] = [_failure(name) for _ in objects]
     return [

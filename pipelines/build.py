@@ -10,10 +10,11 @@ from pipelines import params, stage
 def describe(manifest: Manifest, out: Path) -> None:
     """Prints what was built and each case that was not."""
     for entry in manifest.skipped:
-        print(f"skipped {manifest.source}/{entry.case}: {entry.reason}")
+        print(f"skipped {manifest.source}/{entry.case}: {entry.reason.removeprefix(f'{entry.case}: ')}")
+    empty = f"{manifest.empty} without an object to keep, " if manifest.empty else ""
     print(
         f"{manifest.source}: {manifest.rows} images of {manifest.cases} cases, "
-        f"{len(manifest.skipped)} skipped; "
+        f"{empty}{len(manifest.skipped)} skipped; "
         f"version {manifest.version[:12]}, in {out}"
     )
     if manifest.phantom:

@@ -6,6 +6,7 @@ one slice, a page of a stack another; colours come last.
 
 import importlib
 import math
+import os
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ from cosmos1050k.errors import BadFile
 Result = TypeVar("Result")
 
 AGAIN = "fetch the file again"
-#: A volume of 2000³ 16-bit voxels is allowed; a header that promises more is damaged or hostile.
-MAX_BYTES = 2 * 2000**3
+TOO_LARGE = "fetch the file again or, if it is sound, build it where there is more memory"
+#: A volume of 2000³ 16-bit voxels is allowed, if three of its size fit into memory, as a worker may need; a
+#: header that promises more is damaged or hostile.
+MAX_BYTES = min(2 * 2000**3, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 3)
 
 #: File name ending → module of this package with `read(path, name) -> Volume`.
 CONTAINERS = {
@@ -137,4 +140,4 @@ def refuse_size(name: str, shape: Sequence[int], itemsize: int) -> None:
     if min(shape) < 1:
         raise BadFile(name, f"a picture or volume of shape {tuple(shape)}", AGAIN)
     if (promised := math.prod(shape) * itemsize) > MAX_BYTES:
-        raise BadFile(name, f"the header promises {promised} bytes, more than {MAX_BYTES}", AGAIN)
+        raise BadFile(name, f"the header promises {promised} bytes, more than {MAX_BYTES}", TOO_LARGE)

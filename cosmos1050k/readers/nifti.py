@@ -12,7 +12,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import BadFile
-from cosmos1050k.readers import AGAIN, MAX_BYTES, Volume
+from cosmos1050k.readers import AGAIN, MAX_BYTES, TOO_LARGE, Volume
 
 #: Deflate can't expand further: a stream that promises more is refused before memory is taken for it.
 _MOST_EXPANSION = 1032
@@ -98,7 +98,9 @@ def _layout(start: bytes, name: str) -> _Layout:
     if layout.dtype.kind not in "iuf":
         raise BadFile(name, f"voxels of type {layout.dtype}, expected one number each", "give a gray volume")
     if layout.bytes_needed > MAX_BYTES:
-        raise BadFile(name, f"the header promises {layout.bytes_needed} bytes, more than {MAX_BYTES}", AGAIN)
+        raise BadFile(
+            name, f"the header promises {layout.bytes_needed} bytes, more than {MAX_BYTES}", TOO_LARGE
+        )
     if not _invertible(layout.affine):
         raise BadFile(name, "the header's affine is not invertible", AGAIN)
     return layout

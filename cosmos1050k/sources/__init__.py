@@ -38,6 +38,19 @@ def get(slug: str) -> SourceModule:
     return cast(SourceModule, importlib.import_module(f"{__name__}.{slug}"))
 
 
+def cases_of(module: SourceModule, root: Path) -> tuple[list[Case], list[BadFile]]:
+    """The cases found under `root`, each name and modality once, and what was found that is none."""
+    cases: dict[tuple[str, str], Case] = {}
+    bad = []
+    for found in module.cases(root):
+        if isinstance(found, BadFile):
+            bad.append(found)
+        elif (first := cases.setdefault((found.case, found.modality), found)) is not found:
+            twin = f"the same case as {first.image_files[0]}"
+            bad.append(BadFile(found.image_files[0], twin, "remove one of the two"))
+    return list(cases.values()), bad
+
+
 def raw_root(source: Source, raw: Path | None = None) -> Path:
     """The folder of a source's raw files: `raw` if given, inside its package, or `data/raw/<slug>`.
 

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from cosmos1050k import pictures, shard_writer, taxonomy
 from cosmos1050k.prompts import prompts_of
-from cosmos1050k.regions import label_map
 from cosmos1050k.schema import SCHEMA
 from cosmos1050k.shard_writer import BuiltCase
 from cosmos1050k.units import MANIFEST
 from leaderboard import models, score
 from leaderboard.evaluate import RunManifest, SourceRun
 from leaderboard.store.build import BoardInput, BoardOptions, build_board
+from tests.label_maps import label_map
 
 #: A submitter's words that would run as HTML or as a template of Gradio's, if nothing escaped them.
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> ${1+1} {{value}} `"

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ def main() -> None:
         _volume_to_rows(Path(folder))
     for size in (256, 512, 1024):
         made = metrics.pairs(size)
-        times = ratio(lambda made=made: metrics.obvious(made), lambda made=made: metrics.ours(made))  # type: ignore[misc]
+        times = ratio(partial(metrics.obvious, made), partial(metrics.ours, made))
         _line(f"4 metrics of {len(made)} pairs of masks, {size}×{size} (medpy)", *times)
 
 
@@ -38,12 +39,12 @@ def _volume_to_rows(folder: Path) -> None:
         ("CT 512×512, objects and regions by numpy", ct, NUMPY, 2),
     ):
         assert work.count == work.obvious(*way)
-        times = ratio(lambda work=work, way=way: work.obvious(*way), work.ours, rounds)  # type: ignore[misc]
+        times = ratio(partial(work.obvious, *way), work.ours, rounds)
         _line(f"{work.count} rows of {name}", *times, wanted=6)
     for name, work in (("the sample", sample), ("CT 512×512", ct)):
         rows = [row for table in work.ours() for row in table.to_pylist()]
         encoded = [pictures.decode(row[column]["bytes"]) for row in rows for column in ("image", "mask")]
-        times = ratio(lambda work=work, encoded=encoded: work.least(encoded), work.ours, 7)  # type: ignore[misc]
+        times = ratio(partial(work.least, encoded), work.ours, 7)
         _line(f"{len(rows)} rows of {name}: gunzip and PNG alone", *times, wanted=0.5)
     cube = 256, 256, 256
     transverse = build.ct(folder / "cube", cube)

@@ -148,6 +148,17 @@ def test_zeros(lab: Lab, ending: str) -> None:
     assert "a bomb: it promises" in bomb(lab, f"a{ending}", data)
 
 
+def test_zeros_that_deflate_can_have(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bombs that are passed around have a sound ratio: only their size tells them from empty masks."""
+    data = zipped({"x": bytes(10_000_000)})
+    monkeypatch.setattr(members, "HARMLESS_BYTES", 9_999_999)
+    assert "a bomb: its member 'x' promises over 200 times" in bomb(lab, "a.zip", data)
+    monkeypatch.setattr(members, "HARMLESS_BYTES", 10_000_000)
+    lab.put("b.zip", data)
+    lab.unpack()
+    assert lab.members("b") == {"x": bytes(10_000_000)}
+
+
 def test_a_promise_of_a_header(lab: Lab) -> None:
     info = tarfile.TarInfo("x")
     info.size = 8 * 2**40

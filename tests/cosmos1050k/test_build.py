@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cosmos1050k import build, index, pictures, shards, sources, units
-from cosmos1050k.errors import InputError
+from cosmos1050k import build, index, pictures, rows, shard_writer, shards, sources, units
+from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.shards import load_manifest
 
 #: Source version of the sample under `build.VERSION`. If this test fails because the step was meant to change
@@ -87,17 +87,17 @@ def test_rows_equal_what_nibabel_and_the_protocol_say(sample: Path) -> None:
 def test_the_manifest_counts_what_is_there(sample: Path) -> None:
     folder = sample / "sample"
     manifest = load_manifest(folder)
-    rows = [
+    found = [
         (case["split"], row)
         for case in shards.load_cases(folder)
         for row in shards.read_case(folder, case, ["image_id", "objects", "modality"]).to_pylist()
     ]
-    assert manifest.rows == len(rows) == len({row["image_id"] for _, row in rows})
-    assert manifest.splits == {name: sum(s == name for s, _ in rows) for name in manifest.splits}
-    assert manifest.modalities == {"T1W MRI": len(rows)}
+    assert manifest.rows == len(found) == len({row["image_id"] for _, row in found})
+    assert manifest.splits == {name: sum(s == name for s, _ in found) for name in manifest.splits}
+    assert manifest.modalities == {"T1W MRI": len(found)}
     for kind, counts in (("object", manifest.objects), ("pair", manifest.pairs)):
         for name, count in counts.items():
-            holding = [[e for e in row["objects"] if e[kind] == name] for _, row in rows]
+            holding = [[e for e in row["objects"] if e[kind] == name] for _, row in found]
             assert (count.images, count.instances) == (
                 sum(bool(entries) for entries in holding),
                 sum(map(len, holding)),
@@ -175,6 +175,31 @@ def test_a_bad_raw_file_is_one_line_and_loses_nothing(tmp_path: Path, damage: st
     assert "\n" not in message
     assert ("put the release" if damage == "missing" else "fetch it again") in message
     assert content(tmp_path / "out/sample") == before
+
+
+def test_a_fault_of_the_program_costs_its_case_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(*_: object) -> None:
+        raise KeyError("x")
+
+    case = next(iter(sources.get("sample").cases(raw_copy(tmp_path))))
+    monkeypatch.setattr(rows, "rows_of", faulty)
+    task = build._Task(case, "sample", "train", {}, {}, {}, units.Units("build", tmp_path), "key")
+    with pytest.raises(BadFile, match=r"a fault of the program \(KeyError\('x'\)\); report it") as caught:
+        build._build_case(task)
+    assert caught.value.file == case.image
+    assert "in faulty" in caplog.text  # where it happened
+    assert not list((tmp_path / "build").glob("*"))
+
+
+def test_cases_without_an_object_to_keep_are_counted(tmp_path: Path, sample: Path) -> None:
+    (entry, *_) = shards.load_cases(sample / "sample")
+    one = shard_writer.BuiltCase("a", "p", "CT", "train", "1", entry["rows"], tmp_path / "a.parquet")
+    shard_writer.write_rows(one.path, shards.read_case(sample / "sample", entry), row_group_rows=8)
+    none = shard_writer.BuiltCase("b", "q", "CT", "train", "2", 0, tmp_path / "none.parquet")
+    found = shard_writer.write_source(tmp_path, "sample", [none, one], [], row_group_rows=8, shard_bytes=9)
+    assert (found.cases, found.empty, found.patients, found.rows) == (1, 1, 1, entry["rows"])
 
 
 def test_a_file_changed_after_it_was_indexed_is_refused(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def release(project: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A release like the real one in the source's folder, indexed, as if the whole had so many cases."""
     phantoms.write(SLUG, RAW)
-    (RAW / phantoms.MARKER).unlink()
+    for marker in RAW.rglob(phantoms.MARKER):
+        marker.unlink()
     index.write(SLUG)
     count = sum(isinstance(found, Case) for found in sources.get(SLUG).cases(RAW))
     change(monkeypatch, labelled=count)

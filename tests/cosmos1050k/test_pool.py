@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from cosmos1050k.pool import Outcome
 SLOW_S = 600  # longer than any test: a task that sleeps so long must have been stopped
 
 
-def outcomes(function: object, tasks: list, workers: int | None = 2, timeout_s: float = 60) -> list[Outcome]:
-    return list(pool.run(function, tasks, workers=workers, timeout_s=timeout_s, label="test"))  # type: ignore[arg-type]
+def outcomes(
+    function: Callable, tasks: list, workers: int | None = 2, timeout_s: float = 60
+) -> list[Outcome]:
+    return list(pool.run(function, tasks, workers=workers, timeout_s=timeout_s, label="test"))
 
 
 def late_first(task: int) -> int:

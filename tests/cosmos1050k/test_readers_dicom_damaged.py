@@ -61,7 +61,7 @@ BAD = {
     "rows of 0": (lambda: _changed(Rows=0), "no picture"),
     "more rows": (lambda: _changed(Rows=7), "truncated: at most 60 of 70 bytes"),
     "10^12 voxels": (
-        lambda: _changed(Rows=60_000, Columns=60_000, NumberOfFrames=278), "more than 16000000000"
+        lambda: _changed(Rows=60_000, Columns=60_000, NumberOfFrames=278), "bytes, more than"
     ),
     "10^9 voxels": (lambda: _changed(Rows=60_000, Columns=60_000), "truncated: at most 60 of 7200000000"),
     "frames below 0": (lambda: _changed(NumberOfFrames=-1), "of shape (-1, 6, 5, 1)"),

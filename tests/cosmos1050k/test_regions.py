@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 from cosmos1050k import regions as module
 from cosmos1050k.instances import Instance
-from cosmos1050k.regions import MAX_REGIONS, TooManyRegions, label_map, mask_of, regions_of
+from cosmos1050k.regions import MAX_REGIONS, TooManyRegions, mask_of, regions_of
 from tests.cosmos1050k import literal, packs
+from tests.label_maps import label_map
 
 STACKS = arrays.arrays(
     bool, st.tuples(st.integers(1, 20), st.integers(1, 7), st.integers(1, 9)), elements=st.booleans()

@@ -97,11 +97,13 @@ def test_what_is_wrong_with_archives_is_known_again(root: Path) -> None:
     assert listed(root) == {**PLAIN, "b/out/y.txt": "y"}
 
 
-def test_a_link_to_an_archive_outside_is_left_out(root: Path, tmp_path: Path) -> None:
+def test_links_that_lead_out_are_left_out(root: Path, tmp_path: Path) -> None:
     (tmp_path / "c.zip").write_bytes(zipped({"x.txt": b"x"}))
     (root / "c.zip").symlink_to(tmp_path / "c.zip")
+    (root / "d").symlink_to(tmp_path)
+    (root / "e").symlink_to(root / "b")  # listed below b alone
     assert [str(line) for line in archives.unpack(root)] == [
-        "c.zip: a link that leads out of the release; put the file itself in its place"
+        f"{name}: a link that leads out of the release; {release.NO_LINK}" for name in ("d", "c.zip")
     ]
     assert listed(root) == PLAIN
 

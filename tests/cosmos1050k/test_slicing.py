@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
-from cosmos1050k.slicing import Arrangement, Slices, anatomical, oriented, spacing
+from cosmos1050k.slicing import Arrangement, Slices, anatomical, spacing
 from cosmos1050k.slicing import stored as along
 from cosmos1050k.source import View
 from tests.cosmos1050k import literal, packs
@@ -53,7 +53,8 @@ def place(slices: np.ndarray, index: int, row: int, column: int) -> tuple[int, i
 
 
 def seen(array: np.ndarray, affine: np.ndarray, view: View) -> np.ndarray:
-    return oriented(array, anatomical(affine, view))
+    slices = Slices(array, anatomical(affine, view))
+    return np.stack([slices[index] for index in range(slices.count)])
 
 
 def test_all_orientations_are_there() -> None:
@@ -64,7 +65,7 @@ def test_all_orientations_are_there() -> None:
 @pytest.mark.parametrize("codes", CODES)
 def test_rows_and_columns_run_as_documented(codes: str, view: View) -> None:
     array, affine = body_as(codes)
-    slices = oriented(array, anatomical(affine, view))
+    slices = seen(array, affine, view)
     down, right, along = DISPLAY[view]
     for direction, step in ((down, (0, 1, 0)), (right, (0, 0, 1))):
         axis, sign = {"P": (1, -1), "I": (2, -1), "L": (0, -1)}[direction]
@@ -78,7 +79,6 @@ def test_rows_and_columns_run_as_documented(codes: str, view: View) -> None:
         assert (
             np.sort(slices[index].ravel()).tolist() == np.sort(np.take(array, index, axis).ravel()).tolist()
         )
-    assert np.shares_memory(slices, array)
 
 
 @pytest.mark.parametrize("view", list(DISPLAY))

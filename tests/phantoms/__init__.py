@@ -24,11 +24,14 @@ def slugs() -> list[str]:
 
 
 def write(slug: str, folder: Path, patients: int = 3, seed: int = 0) -> list[TrueRow]:
-    """Writes the release of one source into `folder` and marks it; returns the rows it must give.
+    """Writes the release of one source into `folder` and marks every folder of it, so that a part taken out
+    of it is marked too; returns the rows it must give.
 
     Args:
         patients: patients, videos or pictures; a release of one specimen has more slices instead.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text(f"Synthetic files in the layout of {slug}; they show no patient.\n")
-    return importlib.import_module(f"{__name__}.{slug}").write(folder, patients, seed)
+    rows: list[TrueRow] = importlib.import_module(f"{__name__}.{slug}").write(folder, patients, seed)
+    for part in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        (part / MARKER).write_text(f"Synthetic files in the layout of {slug}; they show no patient.\n")
+    return rows

@@ -18,7 +18,10 @@ FIGSHARE = "https://ndownloader.figshare.com/files/6875637"
     [
         ("https://zenodo.org/records/3431873/files/CHAOS_Train_Sets.zip", ZENODO),
         ("https://zenodo.org/record/3431873/files/CHAOS_Train_Sets.zip?download=1", ZENODO),
-        ("https://zenodo.org/api/records/1/files/a.zip/content", "https://zenodo.org/api/records/1/files/a.zip/content"),
+        (
+            "https://zenodo.org/api/records/1/files/a.zip/content",
+            "https://zenodo.org/api/records/1/files/a.zip/content",
+        ),
         ("https://figshare.com/articles/figure/LV_scar_dataset/4214622?file=6875637", FIGSHARE),
         ("https://figshare.com/ndownloader/files/6875637", FIGSHARE),
         ("https://springernature.figshare.com/ndownloader/files/6875637", FIGSHARE),
@@ -28,13 +31,19 @@ FIGSHARE = "https://ndownloader.figshare.com/files/6875637"
         ("https://github.com/o/r", "https://github.com/o/r/archive/HEAD.zip"),
         ("https://github.com/o/r.git", "https://github.com/o/r/archive/HEAD.zip"),
         ("https://www.github.com/o/r/tree/v2.0/", "https://github.com/o/r/archive/v2.0.zip"),
-        ("https://github.com/o/r/releases/download/v1/a.zip", "https://github.com/o/r/releases/download/v1/a.zip"),
+        (
+            "https://github.com/o/r/releases/download/v1/a.zip",
+            "https://github.com/o/r/releases/download/v1/a.zip",
+        ),
         ("https://drive.google.com/file/d/1a-B_c/view?usp=sharing", DRIVE),
         ("https://drive.google.com/open?id=1a-B_c", DRIVE),
         ("https://drive.google.com/uc?export=download&id=1a-B_c", DRIVE),
         ("https://docs.google.com/uc?id=1a-B_c", DRIVE),
         ("https://www.dropbox.com/s/p5q/CVC.rar?dl=0", "https://www.dropbox.com/s/p5q/CVC.rar?dl=1"),
-        ("https://www.dropbox.com/scl/fi/x/a.zip?rlkey=k&dl=0", "https://www.dropbox.com/scl/fi/x/a.zip?rlkey=k&dl=1"),
+        (
+            "https://www.dropbox.com/scl/fi/x/a.zip?rlkey=k&dl=0",
+            "https://www.dropbox.com/scl/fi/x/a.zip?rlkey=k&dl=1",
+        ),
         (
             "https://huggingface.co/datasets/o/d/blob/main/images/a.nii.gz",
             "https://huggingface.co/datasets/o/d/resolve/main/images/a.nii.gz",
