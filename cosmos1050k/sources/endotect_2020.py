@@ -25,8 +25,8 @@ SOURCE = Source(
     "Segmentation and Inference Time for Endoscopy, ICPR Workshops 2020",
     modalities=("Colonoscopy",),
     objects=("Polyp",),
-    note="The 1000 development images are those of Kvasir-SEG, so they are left out of the release's count, "
-    "and read only where they lie beside the 200 test images. All polyps of an image are one object.",
+    note="The 1000 development images are those of Kvasir-SEG, under the same names: they are left out of "
+    "the release's count, and read only where somebody put them here. All polyps of an image are one object.",
 )
 
 #: The folder of the development images; any other is the test set, which many rename.

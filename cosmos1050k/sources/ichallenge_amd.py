@@ -26,10 +26,10 @@ SOURCE = Source(
     "IEEE Transactions on Medical Imaging 2022",
     modalities=("Fundus",),
     objects=("Optic Disc",),
-    note="The disc is black on white. A photograph without a mask shows no whole disc and is passed over. Of "
-    "the fovea, which the paper lists too, the owner gives a point and no mask; the lesions' masks are not "
-    "used, since the paper does not list them, nor the images for validation and test, which come without "
-    "masks.",
+    note="The disc is black on white. A photograph that doesn't show the whole disc has an all-white mask "
+    "or none, and gives no row. Of the fovea, which the paper lists too, the owner gives a point and no "
+    "mask; the lesions' masks are not used, since the paper does not list them, nor the images for "
+    "validation and test, which come without masks.",
 )
 
 DISC = Label(object="Optic Disc", colour=(0, 0, 0), within=127, weight=255)

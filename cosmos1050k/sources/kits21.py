@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cosmos1050k import release
 from cosmos1050k.errors import BadFile
-from cosmos1050k.pairing import Match, find, matched
+from cosmos1050k.pairing import Match, find, first_of
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
 #: Where the owner keeps the images of this and later challenges.
@@ -33,14 +33,16 @@ SOURCE = Source(
     "renal cysts in corticomedullary-phase CT, arXiv 2023",
     modalities=("CT",),
     objects=("Kidney", "Kidney Tumor", "Kidney Cyst"),
-    note="Labels and images lie in two places. Versions before 2.0.0 have other label values and are told by "
-    "their files of ureters. The 100 test cases are unreleased.",
+    note="Labels and images lie in two places; images that are in one folder `images`, as at Hugging Face, "
+    "are read too. Versions before 2.0.0 have other label values and are told by their files of ureters. The "
+    "100 test cases are unreleased.",
 )
 
+#: When ureter, renal artery and renal vein were dropped, tumor and cyst kept their old values for a while.
 LABELS = (
     Label(object="Kidney", value=1, instances="sides"),
-    Label(object="Kidney Tumor", value=2),
-    Label(object="Kidney Cyst", value=3),
+    Label(object="Kidney Tumor", value=(2, 6)),
+    Label(object="Kidney Cyst", value=(3, 5)),
 )
 #: Before version 2.0.0, where ureter, renal artery and renal vein were 2, 3 and 4.
 OLD_LABELS = (
@@ -50,15 +52,18 @@ OLD_LABELS = (
 )
 OLD = r"**/{patient:case_\d+}/segmentations/ureter_instance*.nii.gz"
 
+#: KiTS23's images lie among those at Hugging Face.
+_PATIENT = r"{patient:case_00[012]\d\d}"
+MASK = f"**/{_PATIENT}/aggregated_MAJ_seg.nii.gz"
+LAYOUTS = (
+    {"image": f"**/{_PATIENT}/imaging.nii.gz", "mask": MASK},
+    {"image": f"**/images/{_PATIENT}.nii.gz", "mask": MASK},
+)
+
 
 def cases(root: Path) -> Iterator[Case | BadFile]:
     old = next(find(release.files(root), OLD), None) is not None
-    return matched(
-        root,
-        partial(_case, OLD_LABELS if old else LABELS),
-        image=r"**/{patient:case_\d+}/imaging.nii.gz",
-        mask="**/{patient}/aggregated_MAJ_seg.nii.gz",
-    )
+    return first_of(root, partial(_case, OLD_LABELS if old else LABELS), *LAYOUTS)
 
 
 def _case(labels: tuple[Label, ...], match: Match) -> Case:

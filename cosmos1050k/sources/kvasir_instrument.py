@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from cosmos1050k import release
 from cosmos1050k.errors import BadFile
-from cosmos1050k.pairing import Match, lines, matched
+from cosmos1050k.pairing import Match, find, lines, matched
 from cosmos1050k.source import Case, Download, Label, Mask, Source
 
 SOURCE = Source(
@@ -30,18 +31,22 @@ SOURCE = Source(
     "known.",
 )
 
+IMAGE = "**/images/{stem}.jpg"
 TOOL = Label(object="Tool", above=127, weight=255)
 
 
 def cases(root: Path) -> Iterator[Case | BadFile]:
-    # Whether the names in the list end in .jpg is not documented.
-    tests = frozenset(line.removesuffix(".jpg") for line in lines(root, "**/test.txt"))
-    yield from matched(
-        root,
-        partial(_case, tests),
-        image="**/images/{stem}.jpg",
-        mask="**/masks/{stem}.png",
-    )
+    tests: frozenset[str] = frozenset()
+    try:
+        # Whether the names in the list end in .jpg is not documented.
+        tests = frozenset(line.removesuffix(".jpg") for line in lines(root, "**/test.txt"))
+    except BadFile as unreadable:
+        yield unreadable
+    else:
+        if not tests and any(find(release.files(root), IMAGE)):
+            problem = "missing or empty, so the owner's test cases are not known"
+            yield BadFile("test.txt", problem, "put it beside the images")
+    yield from matched(root, partial(_case, tests), image=IMAGE, mask="**/masks/{stem}.png")
 
 
 def _case(tests: frozenset[str], match: Match) -> Case:

@@ -1,5 +1,5 @@
-"""EndoTect 2020: labelled test images, masks JPEG or PNG; the development images, masks JPEG; and images of
-the classification task, which have no masks.
+"""EndoTect 2020: labelled test images, masks JPEG or PNG; the development images, masks JPEG, which bear the
+names of Kvasir-SEG, those of the test UUIDs; and images of the classification task, which have no masks.
 """
 
 import json
@@ -22,7 +22,7 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
         for number in range(patients + 2):
             random = np.random.default_rng([seed, part, number])
             shape = (int(random.integers(104, 124)), int(random.integers(126, 148)))
-            stem = str(uuid.UUID(bytes=random.bytes(16), version=4))
+            stem = _stem(top, random)
             polyps = endoscopy.of_picture(number, patients, shape, random, 34)
             ending = "png" if top == TEST and number % 2 == 0 else "jpg"
             image, mask = folder / top / "images" / f"{stem}.jpg", folder / top / "masks" / f"{stem}.{ending}"
@@ -44,6 +44,12 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
     unlabelled = endoscopy.photograph((104, 126), np.zeros((104, 126), bool), random)
     containers.picture(folder / "EndoTect_2020_Test_Dataset" / f"{uuid.UUID(int=seed)}.jpg", unlabelled)
     return truth
+
+
+def _stem(top: str, random: np.random.Generator) -> str:
+    if top == TEST:
+        return str(uuid.UUID(bytes=random.bytes(16), version=4))
+    return "cju" + "".join(random.choice(list("0123456789abcdefghijklmnopqrstuvwxyz"), 22))
 
 
 def _box(seen: np.ndarray) -> list[int]:

@@ -9,16 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.phantoms import anatomy, containers, torso, volumes
+from tests.phantoms import anatomy, brain, containers, torso, volumes
 from tests.phantoms.truth import TrueRow
 from tests.phantoms.volumes import Drawn
 
 SHAPE = (10, 64, 76)  # slices, rows, columns
+#: The slices at the keep rule's edge.
+LOWEST = (0, 1, 2)
 Image = NDArray[np.generic]
 
 
 class Task(NamedTuple):
-    """A task as the sheet has it.
+    """A task as the owner describes it.
 
     `draw` gives values (slices × rows × columns, × channels where there are several) and labels. `objects`:
     label values → object and instance.
@@ -92,35 +94,22 @@ def _case(folder: Path, task: Task, name: str, seed: int) -> list[TrueRow]:
     return truth
 
 
-def _edges(labels: NDArray[np.uint8], value: int, where: tuple[float, float]) -> NDArray[np.uint8]:
-    """The lowest slices to the keep rule's edge: no label, a sum of 50 or just below, one just above."""
-    labels[:3] = 0
-    for level, pixels in ((1, 50 // value), (2, 50 // value + 1)):
-        labels[level][anatomy.spot(labels.shape[1:], where, pixels)] = value
-    return labels
-
-
 def _brain(seed: int) -> tuple[Image, NDArray[np.uint8]]:
     shape = (10, 72, 60)
     tissue = anatomy.head(shape, seed)
-    brain = tissue["gray"] | tissue["white"] | tissue["ventricles"] | tissue["fluid"]
-    where = np.array([0.55, 0.4, 0.34]) + np.random.default_rng(seed).uniform(-0.04, 0.04, 3)
+    head = brain.inside(tissue)
+    tumor = brain.glioma(head, seed)
+    values = {"edema": 1, "core": 2, "enhancing": 3}
     labels = np.zeros(shape, np.uint8)
-    for value, size in ((1, 0.22), (3, 0.13), (2, 0.09)):  # edema around a ring that enhances
-        labels[anatomy.blob(shape, where, (1.4 * size, size, 1.2 * size), seed + value, 0.2) & brain] = value
-    labels = _edges(labels, 1, (0.45, 0.36))
-    levels = {  # FLAIR, T1, T1 with gadolinium, T2
-        "fluid": (0.1, 0.15, 0.15, 0.95), "gray": (0.5, 0.45, 0.45, 0.6), "white": (0.4, 0.65, 0.62, 0.4),
-        "ventricles": (0.1, 0.15, 0.15, 0.95), 1: (0.9, 0.38, 0.38, 0.8), 2: (0.55, 0.25, 0.22, 0.75),
-        3: (0.7, 0.4, 0.98, 0.65),
-    }  # fmt: skip
+    for part, value in values.items():
+        labels[tumor[part]] = value
+    volumes.edges(labels, 1, (0.45, 0.36), LOWEST)
+    shown = {name: tissue[name] for name in brain.INSIDE}
+    shown |= {part: labels == value for part, value in values.items()}
     channels = []
-    for place in range(4):
-        parts = [
-            (labels == key if isinstance(key, int) else tissue[key], levels[key][place]) for key in levels
-        ]
-        values = anatomy.painted(shape, parts, seed + 20 + place, grain=0.03)
-        channels.append(np.where(brain, np.round(1200 * values), 0).astype(np.float32))  # skull-stripped
+    for place, modality in enumerate(("T2-FLAIR MRI", "T1W MRI", "T1-GD MRI", "T2W MRI")):
+        channel = np.round(1200 * brain.image(modality, shown, seed + 20 + place))
+        channels.append(np.where(head, channel, 0).astype(np.float32))  # skull-stripped
     return np.stack(channels, axis=3), labels
 
 
@@ -134,7 +123,8 @@ def _heart(seed: int) -> tuple[Image, NDArray[np.uint8]]:
     spine = anatomy.tube(shape, [(0.3, 0.5, 0.84), (0.7, 0.5, 0.84)], 0.3, seed + 5)
     spine &= np.cos(np.linspace(0, 16 * np.pi, shape[1]))[None, :, None] > -0.6
     atrium = anatomy.blob(shape, (0.55, 0.45, 0.55), (0.3, 0.11, 0.1), seed + 6, 0.12)
-    labels = _edges(atrium.astype(np.uint8), 1, (0.45, 0.53))
+    labels = atrium.astype(np.uint8)
+    volumes.edges(labels, 1, (0.45, 0.53), LOWEST)
     labels[-1][anatomy.spot(shape[1:], (0.45, 0.6), 30)] = 1
     parts = [(chest, 0.5), (lung, 0.06), (heart, 0.4), (spine & chest, 0.3), (pool, 0.75), (aorta, 0.8)]
     values = anatomy.painted(shape, [*parts, (labels == 1, 0.85)], seed + 7, background=0.02, grain=0.04)
@@ -146,7 +136,7 @@ def _hippocampus(seed: int) -> tuple[Image, NDArray[np.uint8]]:
     whole = anatomy.blob(shape, (0.6, 0.5, 0.5), (0.42, 0.32, 0.16), seed, 0.15)
     front = (np.arange(shape[1]) < 23)[None, :, None]
     labels = np.where(whole, np.where(front, 1, 2), 0).astype(np.uint8)
-    labels = _edges(labels, 1, (0.4, 0.5))
+    volumes.edges(labels, 1, (0.4, 0.5), LOWEST)
     labels[3] = 0
     labels[3][anatomy.spot(shape[1:], (0.6, 0.5), 60)] = 2
     labels[3][anatomy.spot(shape[1:], (0.35, 0.5), 20)] = 1
@@ -166,7 +156,8 @@ def _prostate(seed: int) -> tuple[Image, NDArray[np.uint8]]:
     rectum = anatomy.tube(shape, [(0, 0.72, 0.5), (1, 0.7, 0.52)], 0.07, seed + 4)
     gland = anatomy.blob(shape, (0.6, 0.53, 0.5), (0.42, 0.14, 0.15), seed + 5, 0.08) & ~rectum
     inner = anatomy.blob(shape, (0.66, 0.5, 0.5), (0.38, 0.11, 0.11), seed + 6, 0.1)
-    labels = _edges(np.where(gland, np.where(inner, 2, 1), 0).astype(np.uint8), 1, (0.57, 0.47))
+    labels = np.where(gland, np.where(inner, 2, 1), 0).astype(np.uint8)
+    volumes.edges(labels, 1, (0.57, 0.47), LOWEST)
     nodules = inner & (anatomy.smooth(shape, seed + 7, 1.8) > 0.5)
     channels = []
     for place, (zone, nodule, bright) in enumerate(((0.8, 0.5, 0.9), (0.75, 0.3, 0.1))):
@@ -186,7 +177,8 @@ def _lung(seed: int) -> tuple[Image, NDArray[np.uint8]]:
     organs = torso.chest(SHAPE, seed)
     where = np.array([0.6, 0.4, 0.3]) + np.random.default_rng(seed).uniform(-0.05, 0.05, 3)
     tumor = anatomy.blob(SHAPE, where, (0.25, 0.09, 0.08), seed + 50, 0.25)
-    labels = _edges(tumor.astype(np.uint8), 1, (0.5, 0.27))
+    labels = tumor.astype(np.uint8)
+    volumes.edges(labels, 1, (0.5, 0.27), LOWEST)
     labels[-2][anatomy.spot(SHAPE[1:], (0.5, 0.3), 52)] = 1
     return torso.ct(organs, seed, [(labels == 1, 45)]), labels
 
@@ -210,7 +202,7 @@ def _abdomen(
         labels[tumor & organs["muscle"]] = lesion
     edge, centre = lesion or number, where[1:]
     vessels = labels[:3] == 1
-    labels = _edges(labels, edge, centre)
+    volumes.edges(labels, edge, centre, LOWEST)
     if organ == "liver" and not number:  # left out, they don't count
         labels[0][anatomy.spot(SHAPE[1:], (0.4, 0.3), 90)] = 1
         labels[1:3][vessels[1:] & (labels[1:3] == 0)] = 1
