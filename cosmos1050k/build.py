@@ -151,7 +151,7 @@ def _problem(
     if (root / name).is_symlink() and release.leaves(root, root / name):
         return BadFile(name, "a link that leads out of the release", release.NO_LINK)
     if name in index.unreadable:
-        return BadFile(name, f"can't be read ({index.unreadable[name]})", "mend its permissions or remove it")
+        return BadFile(name, f"can't be read ({index.unreadable[name]})", "mend or remove it")
     if name not in sums:
         if name in raw_files:
             return BadFile(name, "not indexed", f"run `cosmos index {source.slug}`")

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tqdm import tqdm
+
 from cosmos1050k import index, nearest, release, sources
 from cosmos1050k.errors import BadFile, InputError
+from cosmos1050k.fetch import kinds
 from cosmos1050k.fetch.state import State, state
 from cosmos1050k.fetch.sums import Ledger
 from cosmos1050k.pairing import seeking
@@ -35,7 +38,11 @@ def examine(slug: str) -> Iterator[Finding]:
     yield folder
     if folder.word == "wrong":
         return
-    states = _states(source, root)
+    try:
+        states = _states(source, root)
+    except InputError as error:
+        states = []
+        yield Finding("wrong", str(error))
     cases, unpaired, templates = _cases(source, root)
     names = {case.case for case in cases}
     complete = all(found.word == "right" for found in states)
@@ -45,9 +52,10 @@ def examine(slug: str) -> Iterator[Finding]:
     if source.package is None:
         yield from _limited([Finding("wrong", str(problem)) for problem in release.problems(root)])
     yield from _of_cases(source, cases, short, wrong=short and not complete)
+    yield from _limited(_of_content(root, cases))
     yield from _limited([Finding("wrong", str(problem)) for problem in unpaired])
     if not cases:
-        missed = nearest.misses(list(release.files(root)), templates)
+        missed = dict.fromkeys(nearest.misses(list(release.files(root)), templates))
         yield from _limited([Finding("note", line) for line in missed])
     yield from _of_index(source, root)
 
@@ -64,9 +72,7 @@ def _folder(source: Source, root: Path) -> Finding:
         found = root.is_dir() and (release.files(root) or _states(source, root, "begun"))
     except OSError as error:
         return Finding("wrong", f"{error.filename}: can't be read ({error.strerror}); mend its permissions")
-    if not found and (problem := next(iter(release.problems(root)), None)):
-        return Finding("wrong", f"{root}: {problem}")
-    if not found:
+    if not found and not release.problems(root):
         what = "empty" if root.is_dir() else "missing"
         return Finding("wrong", f"{root}: {what}; {remedy}")
     return Finding("ok", f"{root}, a link to {root.readlink()}" if root.is_symlink() else str(root))
@@ -115,6 +121,20 @@ def _of_cases(source: Source, cases: list[Case], short: bool, wrong: bool) -> It
     else:
         text = f"{text}; the whole release has {source.labelled}, {source.labelled - len(names)} more"
         yield Finding("wrong" if wrong else "note", text)
+
+
+def _of_content(root: Path, cases: list[Case]) -> list[Finding]:
+    """The files of cases that by their first bytes can't be what their names say."""
+    paths, wrong = release.files(root), []
+    names = dict.fromkeys(name for case in cases for name in case.files if name in paths)
+    for name in tqdm(names, desc="look into files", disable=None, leave=False):
+        try:
+            problem = kinds.problem(paths[name], name)
+        except OSError as error:
+            problem = f"can't be read ({error.strerror})"
+        if problem:
+            wrong.append(Finding("wrong", f"{name}: {problem}; fetch it again"))
+    return wrong
 
 
 def _count(number: int, what: str) -> str:

@@ -162,6 +162,12 @@ def _check_values(mask: Mask, volume: Volume) -> None:
         raise BadFile(first(mask.file), "a mask of fractions, but its labels are whole values", readers.AGAIN)
     if values.dtype.kind in "if" and values.min() < 0:
         raise BadFile(first(mask.file), "a mask with negative values", readers.AGAIN)
+    if mask.others is not None:
+        known = {0, *mask.others, *(value for label in mask.labels for value in label.values)}
+        unknown = sorted(set(np.unique(values).tolist()) - known)
+        if unknown:
+            problem = f"the value {unknown[0]:g}, which the owner gives no meaning"
+            raise BadFile(first(mask.file), problem, "fetch the file again, or look which release it is of")
 
 
 def _layers(

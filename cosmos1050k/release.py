@@ -1,13 +1,17 @@
 """A source's raw files as one tree: its folder, and every archive in it as a folder of the archive's name."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cosmos1050k.archives import MAX_DEPTH, Archive, stem
 from cosmos1050k.errors import BadFile
+from cosmos1050k.members import printable
 
+#: What an index can hold and a line of text can say.
+_UTF_8 = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 NO_LINK = "put what it leads to in its place, or link the whole release with `cosmos link`"
 
 
@@ -63,7 +67,7 @@ def contents(root: Path) -> Contents:
 
 def leaves(root: Path, path: Path) -> bool:
     """Whether a link below `root` leads out of it."""
-    return not path.resolve().is_relative_to(root.resolve())
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
@@ -79,7 +83,21 @@ def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
         for name in (*folders, *names):
             path = Path(folder) / name
             inside = str(path.relative_to(root))
-            if path.is_symlink() and leaves(root, path):
-                unreadable.append(BadFile(inside, "a link that leads out of the release", NO_LINK))
+            if problem := _problem(root, path, inside):
+                unreadable.append(problem)
             elif name in names:
                 yield inside, path
+
+
+def _problem(root: Path, path: Path, inside: str) -> BadFile | None:
+    """Why what lies there is no file or folder of the release; None if it is, or a link to nothing."""
+    if not _UTF_8.fullmatch(inside):
+        return BadFile(printable(inside), "a name that can't be written down", "rename it")
+    try:
+        if path.is_symlink() and leaves(root, path):
+            return BadFile(inside, "a link that leads out of the release", NO_LINK)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return BadFile(inside, "no regular file", "remove it")
+    except OSError as error:
+        return BadFile(inside, f"can't be looked at ({error.strerror})", "mend the permissions of its folder")
+    return None

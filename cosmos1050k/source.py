@@ -116,6 +116,8 @@ class Mask(_Record):
         segment: which segment of a DICOM-SEG object; its pixels have the value 1.
         row: whose rows of a run-length CSV; their pixels have the value 1.
         by_position: the stack's files are DICOM, ordered along their own normal instead.
+        others: the values besides 0 and the labels' own that the owner uses; where they are told, a mask with
+            any other is refused.
         own_grid: the mask lies on a grid of its own in the image's space; each voxel of the image takes the
             value of the nearest of the mask's.
         annotators: per file whose it is, where several drew the same; pixels that more than half of them
@@ -128,6 +130,7 @@ class Mask(_Record):
     segment: int | None = Field(default=None, ge=1)
     row: str | None = None
     by_position: bool = False
+    others: tuple[int, ...] | None = None
     own_grid: bool = False
     annotators: tuple[str, ...] = ()
 

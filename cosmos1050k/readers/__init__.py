@@ -20,7 +20,7 @@ from cosmos1050k.errors import BadFile
 Result = TypeVar("Result")
 
 AGAIN = "fetch the file again"
-TOO_LARGE = "fetch the file again or, if it is sound, build it where there is more memory"
+TOO_LARGE = "fetch the file again or, if it is sound, build it on a larger machine"
 #: A volume of 2000³ 16-bit voxels is allowed, if three of its size fit into memory, as a worker may need; a
 #: header that promises more is damaged or hostile.
 MAX_BYTES = min(2 * 2000**3, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 3)

@@ -22,7 +22,8 @@ SOURCE = Source(
     objects=("Prostate",),
     note="Of a patient's folders T2W and GT/prostate are read, slices of both by their DICOM positions. "
     "Where there is a folder GT_inv, which the owner's tool makes of a ground truth that is upside down, it "
-    "is taken instead. Patients without a ground truth, such as 737, are passed over.",
+    "is taken instead. A ground truth that still is upside "
+    "down can't be told by its files. Patients without one, such as 737, are passed over.",
 )
 
 LABELS = (Label(object="Prostate", above=0),)

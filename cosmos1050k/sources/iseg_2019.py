@@ -49,7 +49,7 @@ def _cases(masks: dict[str, str], match: Match) -> Iterator[Case]:
             patient=match["patient"],
             modality=modality,
             image=match.files[sequence],
-            masks=(Mask(file=masks["label"], labels=LABELS),),
+            masks=(Mask(file=masks["label"], labels=LABELS, others=()),),
             view="transverse",
             axis=2,
         )

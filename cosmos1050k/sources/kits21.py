@@ -38,11 +38,10 @@ SOURCE = Source(
     "100 test cases are unreleased.",
 )
 
-#: When ureter, renal artery and renal vein were dropped, tumor and cyst kept their old values for a while.
 LABELS = (
     Label(object="Kidney", value=1, instances="sides"),
-    Label(object="Kidney Tumor", value=(2, 6)),
-    Label(object="Kidney Cyst", value=(3, 5)),
+    Label(object="Kidney Tumor", value=2),
+    Label(object="Kidney Cyst", value=3),
 )
 #: Before version 2.0.0, where ureter, renal artery and renal vein were 2, 3 and 4.
 OLD_LABELS = (

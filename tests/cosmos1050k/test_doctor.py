@@ -255,3 +255,33 @@ def test_a_phantom_s_files_are_all_paired(project: Path, slug: str) -> None:
     assert found["wrong"] == []  # that it has few cases is in its nature
     assert any(re.match(r"\d+ cases? of ", line) for line in found["ok"])
     assert found["ok"][-1].endswith("a phantom: synthetic files")
+
+
+def test_files_that_are_not_what_their_names_say(release: int) -> None:
+    """An empty file and a web page among the pictures: the names fit, and nothing else tells."""
+    first, second = sorted(RAW.rglob("images/*.jpg"))[:2]
+    first.write_bytes(b"")
+    second.write_text("<html>404</html>")
+    index.write(SLUG)
+    wrong = said()["wrong"]
+    assert [line.rpartition("/")[2] for line in wrong] == [
+        f"{first.name}: it is empty; fetch it again",
+        f"{second.name}: it is a web page; fetch it again",
+    ]
+
+
+def test_a_damaged_note_of_fetches_hides_nothing_else(release: int) -> None:
+    (sources.RAW / f".{SLUG}.fetched.json").write_text("{")
+    found = said()
+    assert one(found["wrong"], "fetched.json: damaged")
+    assert one(found["ok"], "cases of")
+
+
+def test_a_release_of_links_is_a_line_for_each(project: Path, tmp_path: Path) -> None:
+    phantoms.write(SLUG, tmp_path / "lab")
+    RAW.mkdir(parents=True)
+    for path in (tmp_path / "lab").iterdir():
+        (RAW / path.name).symlink_to(path)
+    wrong = said()["wrong"]
+    assert sum("a link that leads out" in line for line in wrong) == len(list(RAW.iterdir()))
+    assert one(wrong, "no case is found")

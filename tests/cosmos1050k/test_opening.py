@@ -56,3 +56,17 @@ def test_soft_masks_and_partly_missing_images_are_fine(tmp_path: Path) -> None:
     soft = np.full((3, 4, 5), 0.5, np.float32)
     case, paths = case_of(tmp_path, image, soft, Label(object="Liver", above=0))
     assert open_case(case, paths).depth == 5
+
+
+@pytest.mark.parametrize(("others", "refused"), [(None, False), ((), True), ((7,), False), ((8,), True)])
+def test_a_value_without_meaning(others: tuple[int, ...] | None, refused: bool, tmp_path: Path) -> None:
+    """It is background, unless the source tells all values that there are."""
+    mask = np.ones((3, 4, 5), np.uint8)
+    mask[0], mask[1, 2, 3] = 0, 7
+    case, paths = case_of(tmp_path, GOOD, mask, Label(object="Liver", value=1))
+    told = case.model_copy(update={"masks": (case.masks[0].model_copy(update={"others": others}),)})
+    if not refused:
+        assert len(open_case(told, paths).layers) == 1
+        return
+    with pytest.raises(BadFile, match=r"mask.nii: the value 7, which the owner gives no meaning; fetch"):
+        open_case(told, paths)

@@ -8,6 +8,7 @@ import pytest
 
 from cosmos1050k import archives, release
 from tests.cosmos1050k.archive_files import tarred, zipped
+from tests.cosmos1050k.bad_input import one_line
 from tests.cosmos1050k.real import real
 
 
@@ -106,6 +107,22 @@ def test_links_that_lead_out_are_left_out(root: Path, tmp_path: Path) -> None:
         f"{name}: a link that leads out of the release; {release.NO_LINK}" for name in ("d", "c.zip")
     ]
     assert listed(root) == PLAIN
+
+
+def test_what_is_no_file_is_a_line(root: Path) -> None:
+    """Links in a circle, a pipe, names that no index can hold: one line each, and nothing hangs."""
+    (root / "one").symlink_to(root / "two")
+    (root / "two").symlink_to(root / "one")
+    os.mkfifo(root / "pipe")
+    (root / "new\nline").write_text("x")
+    (Path(os.fsdecode(bytes(root) + b"/\xff"))).write_text("x")
+    found = {one_line(problem, problem.file).file: problem.problem for problem in release.problems(root)}
+    assert found == {
+        "pipe": "no regular file",
+        "'new\N{REPLACEMENT CHARACTER}line'": "a name that can't be written down",
+        "'\N{REPLACEMENT CHARACTER}'": "a name that can't be written down",
+    }
+    assert set(release.files(root)) == {*PLAIN, "one", "two"}  # which can't be read: their cases' line
 
 
 def test_a_real_release_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
