@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from cosmos1050k import pictures, shard_writer, units
 from cosmos1050k.prompts import prompts_of
-from cosmos1050k.regions import label_map
 from cosmos1050k.schema import SCHEMA
 from cosmos1050k.shards import Manifest
 from cosmos1050k.taxonomy import pair
+from tests.label_maps import label_map
 
 HEIGHT, WIDTH = 48, 64
 #: A shard holds one case: sources of many shards.
