@@ -28,9 +28,11 @@ def workers_or_all(workers: int | None) -> int:
 
 
 def _single_threaded() -> None:
+    """The parallelism is in the processes; so no result depends on how many there are."""
     import cv2
 
-    cv2.setNumThreads(1)  # the parallelism is in the processes
+    cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when a task imports it
 
 
 def _cause(code: int) -> str:

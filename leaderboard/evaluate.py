@@ -104,7 +104,9 @@ def evaluate(
     started = time.monotonic()
     options, board_rows = options or EvaluateOptions(), board_rows or BoardRows()
     store = store or units.Units("evaluate")
-    declaration = models.get(model).declaration
+    kind = models.kind(model)
+    kind.check()
+    declaration = kind.declaration
     if not sources:
         raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
     versions = {slug: shards.load_manifest(data / slug).version for slug in sources}
@@ -222,7 +224,7 @@ def _assembled(tasks: list[_Task], version: str) -> pa.Table:
             table = pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA)
         else:
             rows = shards.read_case(task.folder, task.case, score.KEY_COLUMNS)
-            table = score.failed(models.get(task.model), rows, task.strategies, version)
+            table = score.failed(models.kind(task.model).declaration, rows, task.strategies, version)
         tables.append(_filled(_filled(table, "source_version", version), "patient", task.case["patient"]))
     return pa.concat_tables(tables)
 

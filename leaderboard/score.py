@@ -12,7 +12,7 @@ from cosmos1050k import pictures
 from cosmos1050k.regions import mask_of
 from cosmos1050k.schema import SMALL_AREA
 from leaderboard.metrics import dices, score_masks
-from leaderboard.models.base import Candidates, Segmenter
+from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import STRATEGIES, prompts
 
 #: Of the step from a case's rows to its scores; a change of what it gives needs a new number.
@@ -61,24 +61,26 @@ def score(model: Segmenter, rows: pa.Table, strategies: Sequence[str], source_ve
     scores: list[dict[str, Any]] = []
     for row in rows.select(COLUMNS).to_pylist():
         scores += _score_row(model, row, wanted)
-    return _table(scores, model, source_version)
+    return _table(scores, model.declaration, source_version)
 
 
-def failed(model: Segmenter, rows: pa.Table, strategies: Sequence[str], source_version: str) -> pa.Table:
-    """The scores of rows on which the model gave no answer at all: every object failed."""
-    wanted = [name for name in strategies if name in model.declaration.applies]
+def failed(
+    declaration: Declaration, rows: pa.Table, strategies: Sequence[str], source_version: str
+) -> pa.Table:
+    """The scores of rows on which a model gave no answer at all: every object failed."""
+    wanted = [name for name in strategies if name in declaration.applies]
     scores = [
         {**_key(row, index, name), **_failure(name)}
         for row in rows.select(KEY_COLUMNS).to_pylist()
         for index in _scored(row["objects"])
         for name in wanted
     ]
-    return _table(scores, model, source_version)
+    return _table(scores, declaration, source_version)
 
 
-def _table(scores: list[dict[str, Any]], model: Segmenter, source_version: str) -> pa.Table:
+def _table(scores: list[dict[str, Any]], declaration: Declaration, source_version: str) -> pa.Table:
     for entry in scores:
-        entry |= {"model": model.declaration.name, "source_version": source_version}
+        entry |= {"model": declaration.name, "source_version": source_version}
     return pa.Table.from_pylist(scores, schema=SCORES_SCHEMA)
 
 

@@ -12,7 +12,7 @@ from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA
-from pipelines import cli_sources, params, stage
+from pipelines import cli_sources, cli_weights, params, stage
 
 app = typer.Typer(
     help="COSMOS 1050K: build the dataset, score models, read the board.",
@@ -28,7 +28,7 @@ class ExportFormat(StrEnum):
     json = "json"
 
 
-for verb in cli_sources.VERBS:
+for verb in (*cli_sources.VERBS, cli_weights.weights):
     app.command()(verb)
 
 

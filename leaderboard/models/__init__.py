@@ -13,14 +13,23 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
 
 
-@cache
-def get(name: str) -> Segmenter:
-    """A model, ready to embed and prompt; made once per process.
+def kind(name: str) -> type[Segmenter]:
+    """A model's class, which declares it; nothing of its weights is read.
 
     Raises:
         InputError: there is no such model.
     """
     if name not in names():
         raise InputError(f"unknown model {name!r}; known are {', '.join(names())}")
-    model: Segmenter = importlib.import_module(f"{__name__}.{name}").MODEL()
-    return model
+    found: type[Segmenter] = importlib.import_module(f"{__name__}.{name}").MODEL
+    return found
+
+
+@cache
+def get(name: str) -> Segmenter:
+    """A model, ready to embed and prompt; made once per process.
+
+    Raises:
+        InputError: there is no such model, or its weights are missing or unfit.
+    """
+    return kind(name)()

@@ -54,6 +54,14 @@ class Segmenter(ABC):
 
     declaration: Declaration
 
+    @classmethod
+    def check(cls) -> None:
+        """Whether it can be made here, as far as that is told quickly.
+
+        Raises:
+            InputError: its weights are missing; the text says what to do.
+        """
+
     @abstractmethod
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
         """Encodes images, once for all their prompts.

@@ -12,7 +12,9 @@ from segment_anything.modeling import Sam as Network
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from leaderboard.models.base import Candidates, Declaration, Segmenter
-from leaderboard.sam import everything
+from leaderboard import weights
+from leaderboard.sam import everything, official
+from leaderboard.sam.attention import fuse
 from leaderboard.strategies import Prompts
 
 #: Prompts decoded together. On a CPU each copy of the image's embedding costs more than a batch saves.
@@ -32,8 +34,9 @@ class Sam(Segmenter):
     """SAM as its owner runs it: the longest side resized, three candidates.
 
     Args:
-        network: in evaluation mode, with its weights.
-        device: a GPU if there is one.
+        network: in evaluation mode, with its weights; by default those of the declared checkpoint. Its
+            attention is exchanged for an equal one that is faster.
+        device: where it runs.
         prompt_batch: prompts decoded together; by default what suits the device.
     """
 
@@ -42,17 +45,21 @@ class Sam(Segmenter):
 
     def __init__(
         self,
-        network: Network,
-        device: str | torch.device | None = None,
+        network: Network | None = None,
+        device: str = "cpu",
         prompt_batch: int | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.network = network.to(self.device)
+        self.device = torch.device(device)
+        self.network = fuse(network or official.loaded(self.declaration.name)).to(self.device)
         self.prompt_batch = prompt_batch or PROMPT_BATCH[self.device.type]
         self.side: int = network.image_encoder.img_size
         self._resize = ResizeLongestSide(self.side)
         with torch.inference_mode():
             self._positions = self.network.prompt_encoder.get_dense_pe()
+
+    @classmethod
+    def check(cls) -> None:
+        weights.path(cls.declaration.name)
 
     @torch.inference_mode()
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:

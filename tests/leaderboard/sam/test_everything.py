@@ -35,7 +35,7 @@ def by_owner(image: np.ndarray, filters: Filters) -> list[np.ndarray]:
 
 
 def ours(image: np.ndarray, filters: Filters, prompt_batch: int = 1) -> list[np.ndarray]:
-    sam = Sam(local(), "cpu", prompt_batch)
+    sam = Sam(deepcopy(local()), "cpu", prompt_batch)
     return list(everything.masks(sam, sam.embed([image])[0], filters))
 
 

@@ -1,5 +1,7 @@
 """MedSAM's path gives what its owner's steps give, written out here (`MedSAM_Inference.py` of the owner)."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def by_owner(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize(("height", "width"), [(97, 64), (256, 256), (300, 700)])
 def test_the_owner_s_steps(height: int, width: int, gray: bool) -> None:
     image, given = picture(height, width, gray=gray), prompted("S5", 5, height, width)
-    model = MedSam(tiny(), "cpu")
+    model = MedSam(deepcopy(tiny()), "cpu")
     (embedding,) = model.embed([image])
     assert given.boxes is not None
     shares = []
@@ -54,7 +56,7 @@ def test_the_owner_s_steps(height: int, width: int, gray: bool) -> None:
 
 def test_a_picture_of_one_gray(recwarn: pytest.WarningsRecorder) -> None:
     flat = np.full((40, 50, 3), 7, np.uint8)
-    model = MedSam(tiny(), "cpu")
+    model = MedSam(deepcopy(tiny()), "cpu")
     (found,) = model.prompt(model.embed([flat])[0], prompted("S5", 1, 40, 50))
     assert found.masks.shape == (1, 40, 50)
     assert not recwarn.list

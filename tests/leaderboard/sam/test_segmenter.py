@@ -1,5 +1,7 @@
 """Our path gives what the owner's `SamPredictor` gives prompt by prompt."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ def by_owner(
 
 def agree(made: Network, image: np.ndarray, given: Prompts, prompt_batch: int) -> None:
     """Every candidate of every prompt: logits, ratings, masks."""
-    ours, predictor = Sam(made, "cpu", prompt_batch), SamPredictor(made)
+    ours, predictor = Sam(deepcopy(made), "cpu", prompt_batch), SamPredictor(made)
     (embedding,) = ours.embed([image])
     predictor.set_image(image)
     answers = zip(ours.low_resolution(embedding, given), ours.prompt(embedding, given), strict=True)
@@ -65,7 +67,7 @@ def test_every_size(height: int, width: int, gray: bool) -> None:
 
 def test_logits_have_both_signs() -> None:
     """Else the masks above would say nothing."""
-    (embedding,) = (ours := Sam(tiny(), "cpu")).embed([picture(97, 64)])
+    (embedding,) = (ours := Sam(deepcopy(tiny()), "cpu")).embed([picture(97, 64)])
     shares = [found.masks.mean() for found in ours.prompt(embedding, prompted("S4", 20, 97, 64))]
     assert 0.05 < np.mean(shares) < 0.95
     assert np.ptp(shares) > 0.01
@@ -73,11 +75,11 @@ def test_logits_have_both_signs() -> None:
 
 def test_images_are_encoded_together_as_alone_and_leave_nothing_behind() -> None:
     images = [picture(97, 64), picture(64, 97, 1), picture(120, 120, 2)]
-    ours, given = Sam(tiny(), "cpu"), prompted("S5", 3, 97, 64)
+    ours, given = Sam(deepcopy(tiny()), "cpu"), prompted("S5", 3, 97, 64)
     first, second, third = ours.embed(images)
     list(ours.prompt(second, given))
     for embedding, image in ((first, images[0]), (third, images[2])):
-        (alone,) = Sam(tiny(), "cpu").embed([image])
+        (alone,) = Sam(deepcopy(tiny()), "cpu").embed([image])
         torch.testing.assert_close(embedding.features, alone.features, rtol=0, atol=1e-5)
         for found, expected in zip(ours.prompt(embedding, given), ours.prompt(alone, given), strict=True):
             assert (found.masks != expected.masks).mean() < 1e-3

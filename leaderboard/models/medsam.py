@@ -1,0 +1,19 @@
+"""MedSAM (Ma et al., Nature Communications 2024): SAM ViT-B finetuned on medical images by box prompts."""
+
+from leaderboard.sam import official
+from leaderboard.sam.medsam import MedSam
+
+
+class Medsam(MedSam):
+    declaration = official.declaration(
+        "medsam",
+        "MedSAM, SAM ViT-B finetuned on 1.6 million medical masks by its owner.",
+        preprocessing="medsam",
+        candidates=1,
+        applies=("S2", "S3", "S4", "S5", "S6"),
+        made_for=("S5",),
+        limits="has no way to find masks without a prompt",
+    )
+
+
+MODEL = Medsam

@@ -1,0 +1,53 @@
+"""What the owners' own models have in common: declarations, and networks with the fetched weights."""
+
+from typing import Literal
+
+from segment_anything.modeling import Sam as Network
+
+from leaderboard import weights
+from leaderboard.models.base import Declaration, StrategyName
+from leaderboard.sam import network
+from leaderboard.sam import weights as states
+
+ALL: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
+#: Counted in the architectures.
+PARAMETERS = {"vit_b": 93_735_472, "vit_l": 312_342_832, "vit_h": 641_090_608}
+
+
+def declaration(
+    name: str,
+    description: str,
+    *,
+    preprocessing: Literal["sam", "medsam"] = "sam",
+    candidates: Literal[1, 3] = 3,
+    applies: tuple[StrategyName, ...] = ALL,
+    made_for: tuple[StrategyName, ...] = ALL,
+    limits: str = "",
+) -> Declaration:
+    """The declaration of an official checkpoint of `leaderboard.weights`."""
+    checkpoint = weights.OFFICIAL[name]
+    return Declaration(
+        name=name,
+        kind="official",
+        description=description,
+        version=1,
+        preprocessing=preprocessing,
+        candidates=candidates,
+        applies=applies,
+        made_for=made_for,
+        limits=limits,
+        parameters=PARAMETERS[checkpoint.architecture],
+        weights_sha256=checkpoint.sha256,
+        dtype="float32",
+    )
+
+
+def loaded(name: str) -> Network:
+    """The network of an official checkpoint with its weights.
+
+    Raises:
+        InputError: they are not fetched, or are not those of the declaration.
+    """
+    made = network.build(weights.OFFICIAL[name].architecture)
+    states.load(weights.path(name), made)
+    return made

@@ -1,0 +1,83 @@
+"""The verb `weights`: what it prints, and what it refuses in one line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from leaderboard import weights
+from tests.cosmos1050k.fetch.site import Site, running
+from tests.leaderboard.checkpoints import NAME, Hostile, declare, listed, pickled, same, state
+from tests.pipelines.test_cli_sources import run
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project's folder, in which the test runs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with running() as site:
+        yield site
+
+
+def line(*arguments: str) -> str:
+    """The one line of a refusal."""
+    output = run("weights", *arguments, fails=True)
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
+    return output
+
+
+def test_an_owner_s_weights_are_fetched_once(
+    project: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = pickled(state())
+    site.put("/sam.pth", content)
+    checkpoint = declare(monkeypatch, content, site.url("/sam.pth"))
+    for word in ("made", "there"):
+        assert run("weights", NAME) == (
+            f"data/weights/{NAME}.safetensors: {word}\n"
+            f"licence: {checkpoint.licence}\nto cite: {checkpoint.citation}\n"
+        )
+    assert len(site.requests) == 1
+    assert listed(project) == [f"{NAME}.safetensors"]
+
+
+def test_weights_of_one_s_own_are_taken(project: Path) -> None:
+    (project / "mine.pth").write_bytes(pickled(state()))
+    own = ["weights", "--from", "mine.pth", "--name", "mine", "--architecture", "tiny"]
+    assert run(*own) == "data/weights/mine.safetensors: made\n"
+    assert run(*own) == "data/weights/mine.safetensors: there\n"
+    assert same(load_file(weights.path("mine")), state())
+
+
+def test_a_hostile_file_is_one_line(project: Path) -> None:
+    (project / "evil.pth").write_bytes(pickled(Hostile("touch ran")))
+    assert "posix.system" in line("--from", "evil.pth", "--name", "mine", "--architecture", "tiny")
+    assert not (project / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "sam_vit_b, sam_vit_l, sam_vit_h, medsam"),
+        (["sam"], "'sam'"),
+        ([NAME, "--architecture", "vit_b"], "only with --name"),
+        ([NAME, "--from", "nowhere.pth"], "nowhere.pth"),
+        (["--from", "nowhere.pth"], "--name and --architecture"),
+        (["--from", "nowhere.pth", "--name", "mine", "--architecture", "vit_b"], "nowhere.pth"),
+        (["--name", "mine", "--architecture", "vit_b"], "--from FILE --name NAME"),
+        (["--name", "mine", "--from", "nowhere.pth"], "--from FILE --name NAME"),
+        ([NAME, "--name", "mine", "--from", "a.pth", "--architecture", "vit_b"], "--from FILE --name NAME"),
+        (["--from", "a.pth", "--name", "medsam", "--architecture", "vit_b"], "choose another name"),
+    ],
+)
+def test_a_mistake_is_one_line(project: Path, arguments: list[str], words: str) -> None:
+    assert words in line(*arguments)
