@@ -156,7 +156,7 @@ def _of_index(source: Source, root: Path) -> Iterator[Finding]:
         yield Finding("wrong", f"{index.path_of(source.slug)} is out of date: {changed}; {remedy}")
     else:
         phantom = ", a phantom: synthetic files" if indexed.phantom else ""
-        yield Finding("ok", f"{index.path_of(source.slug)}: {len(indexed.files)} files{phantom}")
+        yield Finding("ok", f"{index.path_of(source.slug)}: {_count(len(indexed.files), 'file')}{phantom}")
 
 
 def _changed(source: Source, root: Path, indexed: index.RawIndex) -> str:

@@ -21,12 +21,13 @@ def link(slug: str, folder: Path) -> tuple[Path, Path | None]:
     if source.package is not None:
         package = source.package.partition("/")[0]
         raise InputError(f"{slug}: its files come with the package {package}; there is nothing to link")
-    target, place = _release(folder), sources.RAW / slug
+    target, place = _followed(folder), sources.RAW / slug
     raw = sources.RAW.resolve()
     if target.is_relative_to(raw):
         raise InputError(f"{folder}: inside {sources.RAW}; give the folder where the lab keeps the release")
     if raw.is_relative_to(target):
         raise InputError(f"{folder}: holds {sources.RAW} itself; give the folder of this release alone")
+    _refuse_empty(folder, target)
     before = place.readlink() if place.is_symlink() else None
     if before is None and place.exists():
         _clear(place)
@@ -41,20 +42,28 @@ def link(slug: str, folder: Path) -> tuple[Path, Path | None]:
     return target, before
 
 
-def _release(folder: Path) -> Path:
-    """The folder itself, whatever links lead to it; it holds files."""
+def _followed(folder: Path) -> Path:
+    """The folder itself, whatever links lead to it."""
     try:
         target = Path(os.path.realpath(folder, strict=True))
-        names = list(target.iterdir())
+        next(target.iterdir(), None)
     except FileNotFoundError:
         raise InputError(f"{folder}: missing; give the folder that holds the release") from None
     except NotADirectoryError:
         raise InputError(f"{folder}: not a folder; give the folder that holds the release") from None
     except OSError as error:  # no permission, or links that lead in a circle
         raise InputError(f"{folder}: can't be read ({error.strerror}); mend it or give another") from None
-    if not names or all(Path(name).name.startswith(".") for name in release.files(target)):
-        raise InputError(f"{folder}: holds no file; give the folder that holds the release")
     return target
+
+
+def _refuse_empty(folder: Path, target: Path) -> None:
+    try:
+        names = release.files(target)
+    except OSError as error:
+        problem = f"{error.filename} can't be read ({error.strerror})"
+        raise InputError(f"{folder}: {problem}; mend it or give another") from None
+    if all(Path(name).name.startswith(".") for name in names):
+        raise InputError(f"{folder}: holds no file; give the folder that holds the release")
 
 
 def _clear(place: Path) -> None:

@@ -36,6 +36,8 @@ def sources(
     with stage.reported():
         if write and not present:
             raise InputError("--write: only with --present")
+        if write:
+            params.load()  # what is wrong with it costs nothing yet
         rows = [status(slug) for slug in registry.slugs()]
         if present:
             rows = [row for row in rows if row.present]
@@ -87,7 +89,12 @@ def _described(found: raw_index.RawIndex) -> str:
         f"\n{name}: can't be read ({reason}); mend its permissions or remove it"
         for name, reason in found.unreadable.items()
     )
-    return f"{len(found.files)} files, {sum(file.size for file in found.files)} bytes{phantom}{unread}"
+    size = sum(file.size for file in found.files)
+    return f"{_count(len(found.files), 'file')}, {_count(size, 'byte')}{phantom}{unread}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 def link(slug: Slug, folder: Annotated[Path, typer.Argument(help="Where its release lies.")]) -> None:
@@ -102,11 +109,21 @@ def link(slug: Slug, folder: Annotated[Path, typer.Argument(help="Where its rele
 
 def fetch(
     slug: Slug,
-    more: Annotated[list[Path] | None, typer.Argument(help="Further files of --from.", metavar="")] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Further files of --from.", metavar="FILE")
+    ] = None,
     given: Annotated[
         list[Path] | None,
         typer.Option("--from", metavar="FILE…", help="Files that you downloaded: check them, place them."),
     ] = None,
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew",
+            help="Forget what the files of --from, or else those not here, were when first fetched: the "
+            "owner has published another version, or the first was wrong.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch a source's raw files, or say how to get them by hand; go on where an earlier try ended."""
     from cosmos1050k.fetch import plan
@@ -115,13 +132,15 @@ def fetch(
         if more and not given:
             raise InputError(f"{more[0]}: give the files that you downloaded after --from")
         source = registry.get(slug).SOURCE
-        events = plan.place(slug, [*given, *(more or ())]) if given else plan.fetch(slug)
+        files = [*(given or ()), *(more or ())]
+        events = plan.place(slug, files, anew) if files else plan.fetch(slug, anew=anew)
         print(f"{source.name}, {source.homepage}\nlicence: {source.licence}\nto cite: {source.citation}")
-        counts = Counter(map(_told, events))
+        counts, complete = Counter(map(_told, events)), True
         if counts["there"] + counts["fetched"] + counts["placed"]:
             _index(slug)
             for problem in release.problems(registry.RAW / slug):
                 print(problem)
+            complete = _counted(source)
         by_hand = counts["by hand"] or not (source.needed or given)
         if by_hand or (counts["failed"] and not given):
             _by_hand(source)
@@ -129,6 +148,18 @@ def fetch(
             raise InputError(f"{slug}: not all of it can be fetched; the steps above get the rest")
         if counts["failed"]:
             raise typer.Exit(1)
+        if not complete:
+            raise InputError(f"{slug}: no case is found in its files; `cosmos doctor {slug}` says why")
+
+
+def _counted(source: Source) -> bool:
+    """Prints how many cases a source's files give; returns whether any, or whether more files are to come."""
+    root = registry.RAW / source.slug
+    cases, _ = registry.cases_of(registry.get(source.slug), root)
+    missing = [download.file for download in source.needed if not (root / download.file).exists()]
+    more = f"; {_count(len(missing), 'file')} of it not here, such as {missing[0]}" if missing else ""
+    print(f"{source.slug}: {_count(len({case.case for case in cases}), 'case')}{more}")
+    return bool(cases or missing)
 
 
 def _told(event: "plan.Event") -> str:

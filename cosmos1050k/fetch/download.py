@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import time
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +31,9 @@ _CHUNK = 2**16
 _PAGE = 2**18
 #: Statuses after which the same request may succeed.
 _LATER = {408, 425, 429, 500, 502, 503, 504}
+#: Content codings that are undone, though none was asked for; another that is known is refused.
+_UNDONE, _REFUSED = {"gzip", "x-gzip", "deflate"}, {"br", "zstd", "compress"}
+_BY_HAND = "get it by hand"
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,15 @@ class Patience:
 
 
 class _Note(BaseModel):
-    """Of which file a part is: its address, size in bytes, and what `If-Range` takes (RFC 9110, 13.1.5)."""
+    """Of which file a part is: its address, size in bytes, what `If-Range` takes (RFC 9110, 13.1.5), and
+    whether the server gave parts when it was last asked for one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str
     size: int | None
     validator: str | None
+    parts: bool = True
 
 
 class _Again(Exception):
@@ -71,17 +79,21 @@ class Downloader:
     Args:
         name: what messages call the file; its ending says what it should be.
         part: where the file grows; what it is a part of is noted beside it.
+
+    After a call, `sure` says whether the server told where the file ends.
     """
 
     def __init__(self, name: str, part: Path, patience: Patience | None = None) -> None:
         self._name, self._part, self._patience = name, part, patience or Patience()
+        self.sure = True
         self._note_path = part.with_name(part.name + ".json")
 
     def __call__(self, url: str, output_file: Any, pooch: object = None) -> None:
         """Fetches `url` and puts it, whole, in the place of `output_file`; the part stays (`discard`).
 
         Raises:
-            InputError: it can't be fetched; what came of it is kept, and the next call goes on from there.
+            InputError: it can't be fetched; what came of it is kept, and where the server can give parts, the
+                next call goes on from there.
         """
         self._fetch(hosts.plain(url))
         output = Path(output_file)
@@ -114,10 +126,10 @@ class Downloader:
                     wait = min(patience.backoff_s * 2 ** (failures - 1), patience.longest_s)
                 if wait > patience.longest_s:
                     told = f"{_host(url)} wants to be left for {wait:.0f} s"
-                    raise self._bad(f"{told}; fetch again then") from None
+                    raise self._bad(f"{told}; fetch again then{self._kept(url)}") from None
                 if failures >= patience.tries:
-                    more = f"; {have} bytes are kept, and the next fetch goes on from there" if have else ""
-                    raise self._bad(f"{_host(url)}: {problem}, {failures} times in a row{more}") from None
+                    told = f"{_host(url)}: {problem}, {failures} times in a row"
+                    raise self._bad(told + (self._kept(url) or "; fetch again later")) from None
                 _log.warning("%s: %s, %d bytes so far; again in %.0f s", self._name, problem, have, wait)
                 time.sleep(wait)
 
@@ -138,20 +150,22 @@ class Downloader:
             timeouts = (self._patience.connect_s, self._patience.stall_s)
             answer = requests.get(onward or url, headers=headers, stream=True, timeout=timeouts)
         except requests.exceptions.SSLError as error:
-            raise self._bad(f"{_host(url)} can't be trusted ({_why(error)}); fetch it by hand") from None
+            raise self._bad(f"{_host(url)} can't be trusted ({_why(error)}); {_BY_HAND}") from None
         except (requests.ConnectionError, requests.Timeout) as error:
             raise _Again(_why(error)) from None
         except requests.RequestException as error:
-            raise self._bad(f"{url} leads nowhere ({_why(error)})") from None
+            raise self._bad(f"{url} leads nowhere ({_why(error)}); {_BY_HAND}") from None
+        except ValueError as error:  # of the Location that it gives
+            raise self._bad(f"{url} leads on to what is no address ({_why(error)}); {_BY_HAND}") from None
         with answer:
             page = self._page(answer)
             if page is None:
-                self._take(answer, url, have, note.size if note else None)
+                self._take(answer, url, have, note)
                 return
             confirmed = None if onward else hosts.confirmed(page, answer.url)
         if confirmed is None:
             said = f" titled {hosts.title(page)!r}" if hosts.title(page) else ""
-            raise self._bad(f"{_host(url)} answers with a web page{said}, not with the file")
+            raise self._bad(f"{_host(url)} answers with a web page{said}, not with the file; {_BY_HAND}")
         self._attempt(url, confirmed)
 
     def _page(self, answer: requests.Response) -> str | None:
@@ -166,8 +180,8 @@ class Downloader:
         except urllib3.exceptions.HTTPError as error:
             raise _Again(_why(error)) from None
 
-    def _take(self, answer: requests.Response, url: str, have: int, size: int | None) -> None:
-        """Writes the body of an answer behind the bytes that are there, of a file of that size, or anew.
+    def _take(self, answer: requests.Response, url: str, have: int, note: _Note | None) -> None:
+        """Writes the body of an answer behind the bytes that are there, of the file that is noted, or anew.
 
         Raises:
             _Again: the server may give it later, or gave only part of it.
@@ -176,34 +190,33 @@ class Downloader:
         status, host = answer.status_code, _host(answer.url)
         if status in _LATER:
             raise _Again(f"the answer is {status} {answer.reason}", _retry_after(answer))
-        total = self._total(answer, have)
-        if status in (206, 416) and (total is None or total != (size or total)):
+        total, encoding = self._total(answer, have), _encoding(answer, self._name)
+        other = total is None or bool(encoding) or (note is not None and _of_another(answer, total, note))
+        if status in (206, 416) and other:
             self.discard()
             raise _Again("the answer is another part than was asked for")
+        self.sure = total is not None or bool(encoding) or answer.raw.chunked
         if status == 416:
             return  # the part is the whole
-        if status in (401, 403, 407):
-            raise self._bad(f"{host} refuses it ({status} {answer.reason}); it may want an account")
-        if status in (404, 410):
-            raise self._bad(f"{host} has it no longer ({status} {answer.reason}), at {url}")
         if status not in (200, 206):
-            raise self._bad(f"{host} answers {status} {answer.reason}")
+            raise self._bad(_refusal(answer, url))
+        if encoding in _REFUSED:
+            raise self._bad(f"{host} sends it as {encoding}, which was not asked for; {_BY_HAND}")
+        validator = None if encoding else _validator(answer)
+        parts = True
         if status == 200 and have:
             _log.warning("%s: another file now, or %s can't give parts; from the beginning", self._name, host)
-            have = 0
-        encoding = answer.headers.get("Content-Encoding", "identity").lower()
-        # A server that calls a file's own compression an encoding of it is common.
-        decode = encoding != "identity" and not self._name.lower().endswith((".gz", ".tgz"))
-        if decode:
+            have, parts = 0, note is None or note.validator != validator
+        if encoding:
             total = None
+        fresh = _Note(url=url, size=total, validator=validator, parts=parts)
         self._make_room(total, have)
-        note = _Note(url=url, size=total, validator=None if decode else _validator(answer))
         try:
-            self._write(answer, note, have, decode)
+            self._write(answer, fresh, have, bool(encoding))
         except OSError as error:
-            problem = f"can't be written ({error.strerror}), {self._have()} bytes are kept"
-            raise self._bad(f"{problem}; make room or mend {self._part.parent}, and fetch again") from None
-        except urllib3.exceptions.HTTPError as error:
+            problem = f"can't be written ({error.strerror}); make room or mend {self._part.parent}"
+            raise self._bad(f"{problem}, and fetch again{self._kept(url)}") from None
+        except (urllib3.exceptions.HTTPError, zlib.error) as error:
             raise _Again(_why(error)) from None
         if total is not None and self._have() != total:
             have = self._have()
@@ -225,7 +238,8 @@ class Downloader:
         with self._part.open("ab" if have else "wb") as file, bar:
             if not have:  # after the old bytes are gone and before the first new one
                 replace_text(self._note_path, note.model_dump_json())
-            for chunk in answer.raw.stream(_CHUNK, decode_content=decode):
+            body = answer.raw.stream(_CHUNK, decode_content=False)
+            for chunk in _decoded(body) if decode else body:
                 if not have and file.tell() == 0:
                     self._refuse_page(chunk)
                 file.write(chunk)
@@ -235,7 +249,7 @@ class Downloader:
 
     def _refuse_page(self, start: bytes) -> None:
         if kinds.is_page(start) and not self._name.lower().endswith((".html", ".htm")):
-            raise self._bad("the answer is a web page, not the file")
+            raise self._bad(f"the answer is a web page, not the file; {_BY_HAND}")
 
     def _total(self, answer: requests.Response, have: int) -> int | None:
         """The size of the whole file, if the answer says it and is the part that was asked for."""
@@ -259,6 +273,13 @@ class Downloader:
     def _have(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0
 
+    def _kept(self, url: str) -> str:
+        """A message's end: how many bytes the next fetch need not fetch again; empty if there are none."""
+        note, have = self._note(url), self._have()
+        if not (have and note and note.validator and note.parts):
+            return ""
+        return f"; {have} bytes are kept, and the next fetch goes on from there"
+
     def _note(self, url: str) -> _Note | None:
         """What the part is a part of, if it is one of this address's file."""
         try:
@@ -271,8 +292,60 @@ class Downloader:
         return InputError(f"{self._name}: {problem}")
 
 
+def _refusal(answer: requests.Response, url: str) -> str:
+    """Why a server gives nothing, and what helps."""
+    status, host, told = answer.status_code, _host(answer.url), f"{answer.status_code} {answer.reason}"
+    if status in (401, 403, 407):
+        return f"{host} refuses it ({told}); it may want an account: {_BY_HAND}"
+    if status in (404, 410):
+        return f"{host} has it no longer ({told}), at {url}; look for where it lies now, and {_BY_HAND}"
+    return f"{host} answers {told}; {_BY_HAND}"
+
+
+def _encoding(answer: requests.Response, name: str) -> str:
+    """The coding of an answer's body; empty if it is the file as it is.
+
+    A server that calls a file's own compression a coding of it is common, and so are words that are none.
+    """
+    given = answer.headers.get("Content-Encoding", "").strip().lower()
+    own = name.lower().endswith((".gz", ".tgz"))
+    return given if given in _REFUSED or (given in _UNDONE and not own) else ""
+
+
+def _decoded(body: Iterable[bytes]) -> Iterator[bytes]:
+    """Undoes gzip or zlib, to the end that they mark.
+
+    Raises:
+        _Again: it does not come.
+        zlib.error: it is neither.
+    """
+    decoder = None
+    for chunk in body:
+        rest = chunk
+        while rest:
+            if decoder is None or decoder.eof:  # gzip may have several members
+                decoder = zlib.decompressobj(wbits=47)
+            yield decoder.decompress(rest)
+            rest = decoder.unused_data
+    if decoder is not None and not decoder.eof:
+        raise _Again("the answer is cut off")
+
+
+def _of_another(answer: requests.Response, total: int, note: _Note) -> bool:
+    """Whether a part is of another file or version than is noted, though `If-Range` forbids that."""
+    if total != (note.size or total):
+        return True
+    name = "Last-Modified" if (note.validator or "").endswith(" GMT") else "ETag"
+    return answer.headers.get(name, note.validator) != note.validator
+
+
 def _validator(answer: requests.Response) -> str | None:
-    """What tells this version of a file from another: a strong ETag, or else the time of its last change."""
+    """What tells this version of a file from another: a strong ETag, or else the time of its last change.
+
+    None where there is neither, or the server says that it gives no parts.
+    """
+    if answer.headers.get("Accept-Ranges", "").strip().lower() == "none":
+        return None
     etag = answer.headers.get("ETag")
     if etag and not etag.startswith("W/"):
         return etag
@@ -309,6 +382,7 @@ def _why(error: Exception) -> str:
         return "the connection broke"
     text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
     text = re.sub(r"\[Errno -?\d+\] ", "", text.rpartition(": ")[2])
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(text.split())[:120]
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import filecmp
 import logging
 import os
 import re
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from cosmos1050k import release, sources
+from cosmos1050k import pairing, release, sources
+from cosmos1050k.archives import stem
 from cosmos1050k.errors import BadFile, InputError
+from cosmos1050k.fetch import kinds
 from cosmos1050k.fetch.download import Downloader, Patience
 from cosmos1050k.fetch.state import STAGING, part_of, state
 from cosmos1050k.fetch.sums import Ledger
@@ -30,8 +33,11 @@ class Event(NamedTuple):
     detail: str
 
 
-def fetch(slug: str, patience: Patience | None = None) -> Iterator[Event]:
+def fetch(slug: str, patience: Patience | None = None, anew: bool = False) -> Iterator[Event]:
     """Fetches the files of a source that aren't there yet; one that fails keeps no other from being fetched.
+
+    Args:
+        anew: forget what those that aren't there were when they were first fetched.
 
     Raises:
         InputError: nothing can be fetched into its folder.
@@ -40,6 +46,8 @@ def fetch(slug: str, patience: Patience | None = None) -> Iterator[Event]:
     with _folder(source) as (root, ledger):
         _refuse_unpacked(source, root, ledger)
         for download in source.needed:
+            if anew and not (root / download.file).exists():
+                ledger.forget(download)
             found = state(root, download, ledger)
             if found.word in ("right", "unpacked"):
                 if found.word == "right":
@@ -51,15 +59,16 @@ def fetch(slug: str, patience: Patience | None = None) -> Iterator[Event]:
                 yield Event(download.file, "by hand", "")
             else:
                 try:
-                    _fetch(download, download.url, root, ledger, patience)
-                    size = (root / download.file).stat().st_size
-                    yield Event(download.file, "fetched", f"{size} bytes")
+                    yield _fetch(download, download.url, root, ledger, patience)
                 except InputError as error:
                     yield Event(download.file, "failed", str(error).removeprefix(f"{download.file}: "))
 
 
-def place(slug: str, files: Sequence[Path]) -> Iterator[Event]:
+def place(slug: str, files: Sequence[Path], anew: bool = False) -> Iterator[Event]:
     """Checks files that a user downloaded and puts them into the source's folder; they stay where they are.
+
+    Args:
+        anew: forget what they were when they were first fetched.
 
     Raises:
         InputError: nothing can be put into its folder.
@@ -68,7 +77,7 @@ def place(slug: str, files: Sequence[Path]) -> Iterator[Event]:
     with _folder(source) as (root, ledger):
         for path in files:
             try:
-                download = _identified(source, path, ledger)
+                download = _identified(source, path, root, ledger, anew)
                 yield _place(download, path, root, ledger)
             except BadFile as error:
                 yield Event(error.file, "failed", f"{error.problem}; {error.remedy}")
@@ -93,8 +102,13 @@ def _folder(source: Source) -> Iterator[tuple[Path, Ledger]]:
     if root.is_symlink():
         found = f"{root}: leads to {root.readlink()}, and nothing is written there"
         raise InputError(f"{found}; put the files there yourself, or remove the link")
+    staging = root / STAGING
+    for path in (sources.RAW, root, staging):
+        own = path != staging or not path.is_symlink()  # what lies in staging may be removed
+        if os.path.lexists(path) and not (own and path.is_dir()):
+            raise InputError(f"{path}: no folder; remove it, or move it elsewhere")
     try:
-        (root / STAGING).mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True, exist_ok=True)
         opened = root.with_name(f".{source.slug}.fetch.lock").open("w")
     except OSError as error:
         raise InputError(f"{root}: can't be written ({error.strerror}); mend {sources.RAW}") from None
@@ -114,7 +128,6 @@ def _sweep(source: Source, root: Path) -> None:
     """Clears what killed processes left, but for parts that can be gone on with, and empty folders."""
     parts = [part_of(root, download) for download in source.downloads]
     kept = {path for part in parts for path in (part, part.with_name(f"{part.name}.json"))}
-    kept |= {root / STAGING / download.file for download in source.downloads}
     for folder, _, names in os.walk(root / STAGING, topdown=False):
         for name in names:
             if (path := Path(folder) / name) not in kept:
@@ -137,7 +150,7 @@ def _refuse_unpacked(source: Source, root: Path, ledger: Ledger) -> None:
         raise InputError(f"{found}; `cosmos doctor {source.slug}` says what it lacks")
 
 
-def _fetch(download: Download, url: str, root: Path, ledger: Ledger, patience: Patience | None) -> None:
+def _fetch(download: Download, url: str, root: Path, ledger: Ledger, patience: Patience | None) -> Event:
     """Fetches one file; it appears in the folder whole and checked, or not at all."""
     import pooch
 
@@ -153,18 +166,27 @@ def _fetch(download: Download, url: str, root: Path, ledger: Ledger, patience: P
     try:
         staged = Path(store.fetch(download.file, downloader=downloader))
         problem = None if wanted else ledger.problem(download, staged)
+        ends = None if problem or wanted or downloader.sure else kinds.ends(staged)
     except ValueError as error:  # of pooch, of a wrong sum
-        staged = part_of(root, download)
-        problem = ledger.problem(download, staged) if staged.exists() else " ".join(str(error).split())
+        staged, ends = part_of(root, download), None
+        problem = ledger.problem(download, staged, fetched=True) if staged.exists() else None
+        problem = problem or " ".join(str(error).split())
     except OSError as error:
         raise InputError(f"{download.file}: can't be written ({error.strerror}); make room") from None
+    if ends is False:
+        problem = "it is cut off or damaged"
     if problem:
         staged.unlink(missing_ok=True)
         downloader.discard()
-        raise InputError(f"{download.file}: what {url} gives is not the file, {problem}; nothing was placed")
+        told = f"what {url} gives is not the file, {problem}"
+        raise InputError(f"{download.file}: {told}; nothing was placed: fetch again, or get it by hand")
     _settle(staged, root, download)
     downloader.discard()
     ledger.record(download, root / download.file)
+    size = f"{(root / download.file).stat().st_size} bytes"
+    if wanted is None and not downloader.sure and ends is None:
+        size += "; whether that is all can't be checked: the server says no length, and no sum is known"
+    return Event(download.file, "fetched", size)
 
 
 def _settle(staged: Path, root: Path, download: Download) -> None:
@@ -179,7 +201,7 @@ def _settle(staged: Path, root: Path, download: Download) -> None:
         raise InputError(f"{target}: can't be written ({error.strerror}); mend {target.parent}") from None
 
 
-def _identified(source: Source, path: Path, ledger: Ledger) -> Download:
+def _identified(source: Source, path: Path, root: Path, ledger: Ledger, anew: bool) -> Download:
     """Which of the source's files this is, by its name, or whatever its name by its sum.
 
     Raises:
@@ -188,27 +210,42 @@ def _identified(source: Source, path: Path, ledger: Ledger) -> Download:
     if not path.is_file():
         what = "a folder; give files, or use `cosmos link` for a release" if path.is_dir() else "no such file"
         raise BadFile(str(path), *_halves(what))
-    if not source.downloads:  # the owner's names are not known: any will do
-        download = Download(file=path.name.lstrip("."))
-        if problem := ledger.problem(download, path):
-            raise BadFile(str(path), problem, "download it again")
-        return download
     problem = None
-    name = re.sub(r" ?\(\d+\)(?=\.|$)", "", path.name)  # a browser's second copy
-    for download in source.downloads:
-        if Path(download.file).name in (name, path.name):
-            problem = ledger.problem(download, path)
-            if problem is None:
-                return download
+    for download in _named(source, path, root):
+        if anew:
+            ledger.forget(download)
+        problem = ledger.problem(download, path)
+        if problem is None and ledger.known(download) is None and kinds.ends(path) is False:
+            problem = "it is cut off or damaged"
+        if problem is None:
+            return download
     for download in source.downloads:
         wanted = ledger.known(download)
         if wanted and ledger.digest(path, wanted.algorithm) == wanted.value:
             return download
     if problem:
         raise BadFile(str(path), problem, "download it again")
+    if not source.downloads:
+        what = f"no archive, and a file of this name alone makes no case of {source.slug}"
+        raise BadFile(str(path), what, "give what the owner gives, or use `cosmos link` for its folder")
     names = [Path(download.file).name for download in source.downloads]
     listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     raise BadFile(str(path), f"none of the files of {source.slug}", f"they are {listed}")
+
+
+def _named(source: Source, path: Path, root: Path) -> list[Download]:
+    """The source's files that this may be by its name, those first whose name it is to the letter."""
+    if not source.downloads:  # the owner's names are not known: any archive will do, and what fits a template
+        with pairing.seeking() as templates:
+            sources.cases_of(sources.get(source.slug), root)
+        name = path.name.lstrip(".")
+        archive = stem(name) or name.lower().endswith(".rar")  # also a part that is not the first
+        fits = archive or any(next(pairing.find([name], template), None) for template in templates)
+        return [Download(file=name)] if fits else []
+    names = {path.name, re.sub(r" ?\(\d+\)(?=\.|$)", "", path.name)}  # a browser's second copy
+    alike = {name.lower() for name in names}
+    found = [one for one in source.downloads if Path(one.file).name.lower() in alike]
+    return sorted(found, key=lambda download: Path(download.file).name not in names)
 
 
 def _halves(text: str) -> tuple[str, str]:
@@ -219,10 +256,10 @@ def _halves(text: str) -> tuple[str, str]:
 def _place(download: Download, path: Path, root: Path, ledger: Ledger) -> Event:
     target, staged = root / download.file, root / STAGING / download.file
     if target.exists():
-        if target.samefile(path) or state(root, download, ledger).word == "right":
+        if _same(target, path, download, root, ledger):
             ledger.record(download, target)
             return Event(download.file, "there", "as it should be")
-        raise BadFile(str(target), "there, and not the file that it should be", "remove it and place again")
+        raise BadFile(str(target), "there, and not the file that was given", "remove it and place again")
     try:
         staged.parent.mkdir(parents=True, exist_ok=True)
         how = _bring(path.resolve(), staged)
@@ -232,6 +269,15 @@ def _place(download: Download, path: Path, root: Path, ledger: Ledger) -> Event:
     Downloader(download.file, part_of(root, download)).discard()
     ledger.record(download, target)
     return Event(download.file, "placed", f"{how}; {path} stays as it is")
+
+
+def _same(target: Path, path: Path, download: Download, root: Path, ledger: Ledger) -> bool:
+    """Whether the file that is there is the one that is given, which is known to be right."""
+    if target.samefile(path):
+        return True
+    if state(root, download, ledger).word != "right":
+        return False
+    return ledger.known(download) is not None or filecmp.cmp(target, path, shallow=False)
 
 
 def _bring(path: Path, to: Path) -> str:

@@ -1,6 +1,7 @@
 """How a raw file is known to be the right one: the sum its source declares, or that of its first fetch."""
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class Ledger:
     """
 
     def __init__(self, slug: str) -> None:
-        self._seen = index.seen(slug)
+        self._slug, self._seen = slug, index.seen(slug)
         self._path = sources.RAW / f".{slug}.fetched.json"
         try:
             self._records = _Records.validate_json(self._path.read_bytes())
@@ -68,8 +69,15 @@ class Ledger:
         self._records[download.file] = Fetched(size=size, sha256=sha256)
         index.replace_text(self._path, _Records.dump_json(self._records, indent=1).decode() + "\n")
 
-    def problem(self, download: Download, path: Path) -> str | None:
+    def forget(self, download: Download) -> None:
+        """Lets go of what a file was when it was first fetched, for good once any other is noted."""
+        self._records.pop(download.file, None)
+
+    def problem(self, download: Download, path: Path, fetched: bool = False) -> str | None:
         """Why a file is not the one that it should be; None if it is, as far as can be known.
+
+        Args:
+            fetched: just now, so that nobody but us knows of `path`.
 
         Raises:
             OSError: it can't be read.
@@ -84,7 +92,10 @@ class Ledger:
             return None
         if wanted.declared:
             return f"its {wanted.algorithm} {found[:12]}… is not the release's {wanted.value[:12]}…"
-        return f"its sha256 {found[:12]}… is not {wanted.value[:12]}… as at the first fetch, see {self._path}"
+        given = "" if fetched else f" --from {shlex.quote(str(path))}"
+        told = f"its sha256 {found[:12]}… is not {wanted.value[:12]}… as at the first fetch"
+        takes = f"`cosmos fetch {self._slug}{given} --anew` takes it"
+        return f"{told} (if that one was wrong, or the owner has published another version: {takes})"
 
     def digest(self, path: Path, algorithm: str) -> str:
         """A file's sum in hexadecimal; a sha256 that the source's index remembers is not made again."""

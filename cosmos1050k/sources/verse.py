@@ -29,8 +29,8 @@ SOURCE = Source(
     objects=("Vertebra",),
     note="Scans that both years have under one name are taken once, from 2020. A test case of either year is "
     "one. Of the owner's two forms the one by subject (rawdata, derivatives) is read; where it is not there, "
-    "that of the challenge, in which a patient is a scan. Reformatted scans (dir-sag) are cut transversally "
-    "like the others.",
+    "that of the challenge, in which a patient is a scan unless the file's name begins with the patient's "
+    "number (verse400_verse090). Reformatted scans (dir-sag) are cut transversally like the others.",
 )
 
 LEVELS = (
@@ -41,15 +41,17 @@ LEVELS = (
 )
 LABELS = tuple(Label(object="Vertebra", value=value, instance=level) for value, level in LEVELS)
 
-#: How the folders of test cases are named in either form.
-TEST = re.compile(r"(?:^|/|dataset-\w*)test/")
+#: A folder of test cases in either form, such as dataset-verse19test, dataset-03test, 03_test and test.
+TEST = re.compile(r"(?:^|[^a-z])test/", re.IGNORECASE)
+OF_2019 = re.compile(r"verse[ _-]?(?:20)?19(?!\d)", re.IGNORECASE)  # and not a scan, as verse190
 _TOP = "{top:(?:.*/)?}"
-_SCAN = r"sub-{patient:[a-z]+\d+}/sub-{patient}{series:(?:_[A-Za-z0-9_-]+)?}"
+_SCAN = r"sub-{scan:[a-z]+\d+}/sub-{scan}{series:(?:_[A-Za-z0-9_-]+)?}"
 BY_SUBJECT = {
     "image": f"{_TOP}rawdata/{_SCAN}_ct.nii.gz",
     "mask": f"{_TOP}derivatives/{_SCAN}_seg-vert_msk.nii.gz",
 }
-_PLAIN = _TOP + r"{patient:(?:verse|gl)\d+}{series:(?:_CT-[a-z]+)?}"
+#: A patient's number stands before the scan's where 2020 has several scans of the patient.
+_PLAIN = _TOP + r"{patient:(?:verse\d+_)?}{scan:(?i:verse|gl)\d+}{series:(?:_CT[-_][a-z]+)?}"
 OF_THE_CHALLENGE = {"image": f"{_PLAIN}.nii.gz", "mask": f"{_PLAIN}_seg.nii.gz"}
 
 
@@ -60,24 +62,27 @@ def cases(root: Path) -> Iterator[Case | BadFile]:
             if isinstance(match, BadFile):
                 yield match
             else:
-                scans.setdefault(match["patient"], {}).setdefault(match["series"], []).append(match)
+                scans.setdefault(match["scan"], {}).setdefault(match["series"], []).append(match)
         for series in scans.values():
+            older = []
             if layout is OF_THE_CHALLENGE and len(series) > 1:
-                series.pop("", None)  # of 2019, and there again in 2020, named by its orientation
-            yield from map(_case, series.values())
+                older = series.pop("", [])  # of 2019, and there again in 2020, named by its orientation
+            for copies in series.values():
+                yield _case(copies, older)
         if scans:
             return
 
 
-def _case(copies: Sequence[Match]) -> Case:
-    """One scan, of which both years may have a copy."""
-    match = min(copies, key=lambda copy: "verse19" in copy["top"])
+def _case(copies: Sequence[Match], older: Sequence[Match]) -> Case:
+    """One scan, of which both years may have a copy; of `older` only counts whether they are tests."""
+    match = min(copies, key=lambda copy: bool(OF_2019.search(copy["top"])))
+    patient = match.fields.get("patient", "")
     return Case(
-        case=match["patient"] + match["series"],
-        patient=match["patient"],
+        case=patient + match["scan"] + match["series"],
+        patient=patient.rstrip("_") or match["scan"],
         modality="CT",
         image=match.files["image"],
         masks=(Mask(file=match.files["mask"], labels=LABELS),),
         view="transverse",
-        official_test=any(TEST.search(copy["top"]) for copy in copies),
+        official_test=any(TEST.search(copy["top"]) for copy in (*copies, *older)),
     )

@@ -1,5 +1,6 @@
 """A raw folder that is a link: it leads where the lab keeps the release, and nothing there is ever lost."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos1050k import build, index, sources, units
+from cosmos1050k import build, index, release, sources, units
 from cosmos1050k.errors import InputError
 from cosmos1050k.link import link
 from cosmos1050k.shards import load_manifest
@@ -178,6 +179,25 @@ def test_a_folder_that_may_not_be_read_is_one_line(lab: Path) -> None:
     finally:
         os.seteuid(user)
         lab.chmod(0o755)
+
+
+def test_what_can_t_be_a_release_is_not_walked(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources.RAW.mkdir(parents=True)
+    monkeypatch.setattr(release, "files", lambda root: pytest.fail(f"{root} is walked"))
+    for folder in (Path("/"), lab.parent.parent, Path.cwd(), sources.RAW):
+        with pytest.raises(InputError, match="data/raw"):
+            link(SLUG, folder)
+
+
+def test_what_can_t_be_read_on_the_way_is_one_line(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(root / "images/a.png"))
+
+    monkeypatch.setattr(release, "files", fail)
+    said = rf"^{lab}: {lab}/images/a.png can't be read \(Input/output error\); mend it or give another$"
+    with pytest.raises(InputError, match=said):
+        link(SLUG, lab)
+    assert not PLACE.is_symlink()
 
 
 def test_a_source_that_needs_no_folder_gets_no_link(lab: Path) -> None:

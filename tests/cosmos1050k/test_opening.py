@@ -70,3 +70,17 @@ def test_a_value_without_meaning(others: tuple[int, ...] | None, refused: bool, 
         return
     with pytest.raises(BadFile, match=r"mask.nii: the value 7, which the owner gives no meaning; fetch"):
         open_case(told, paths)
+
+
+def test_values_stored_with_a_scale_are_whole_again(tmp_path: Path) -> None:
+    """As a mask of vertebrae that was saved as floats in 8 bits: nibabel then chooses a scale."""
+    mask = np.zeros((3, 4, 5))
+    mask[1], mask[2] = 20, 24
+    case, paths = case_of(tmp_path, GOOD, mask, Label(object="Vertebra", value=20))
+    image = nib.Nifti1Image(mask, np.eye(4))
+    image.set_data_dtype(np.uint8)
+    nib.save(image, paths["mask.nii"])
+    stored = nib.load(paths["mask.nii"]).get_fdata()
+    assert 0 < np.abs(stored - mask).max() < 0.1
+    (layer,) = open_case(case, paths).layers
+    assert sum(int((layer.slices[index] == 20).sum()) for index in range(5)) == 20

@@ -142,6 +142,26 @@ def test_verse_as_the_challenges_had_it(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_verse_as_the_challenge_of_2020_named_it(tmp_path: Path) -> None:
+    """With the patient before the scan, and a test case of 2019 that is a training case of 2020."""
+    names = (
+        "01_training/GL017/GL017_CT_ax.nii.gz", "01_training/GL017/GL017_CT_ax_seg.nii.gz",
+        "01_training/verse400/verse400_verse090_CT-iso.nii.gz",
+        "01_training/verse400/verse400_verse090_CT-iso_seg.nii.gz",
+        "train/verse090.nii.gz", "train/verse090_seg.nii.gz",
+        "test/verse004.nii.gz", "test/verse004_seg.nii.gz",
+        "01_training/verse004/verse004_CT-sag.nii.gz", "01_training/verse004/verse004_CT-sag_seg.nii.gz",
+    )  # fmt: skip
+    cases, wrong = paired("verse", tmp_path, *names)
+    assert not wrong
+    assert {(case.patient, case.official_test) for case in cases.values()} == {
+        ("GL017", False), ("verse400", False), ("verse004", True),
+    }  # fmt: skip
+    assert not {"train/verse090.nii.gz", "test/verse004.nii.gz"} & {
+        file for case in cases.values() for file in case.files
+    }
+
+
 def test_verse_by_subject_goes_before_the_challenges_form(tmp_path: Path) -> None:
     names = by_subject("dataset-verse19training", "verse004")
     cases, wrong = paired("verse", tmp_path, *names, "train/verse004.nii.gz", "train/verse004_seg.nii.gz")

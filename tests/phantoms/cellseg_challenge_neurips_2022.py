@@ -32,9 +32,11 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
     for number, (pixels, value) in enumerate(((50, 1), (51, 1), (9, 7), (0, 1))):
         labels = value * anatomy.spot(SIZE, (0.4, 0.6), pixels).astype(np.uint16)
         truth += _phase(folder, training, "training", f"cell_{902 + number:05d}", labels, random)
-    for place, subset in (("Tuning", "tuning"), ("Testing/Public", "test")):
-        # Numbered from 1 again.
-        truth += _stained(folder, folder / place, subset, "cell_00001", _scattered(SIZE, 18, random), random)
+    for place, subset, stem in (
+        ("Tuning", "tuning", "cell_00001"),  # numbered from 1 again
+        ("Testing/Public", "test", "OpenTest_001"),
+    ):
+        truth += _stained(folder, folder / place, subset, stem, _scattered(SIZE, 18, random), random)
     hidden = folder / "Testing" / "Hidden"
     _stained(folder, hidden, "hidden", "cell_00001", _scattered(SIZE, 18, random), random)
     (hidden / "labels").rename(hidden / "osilab_seg")  # a winner's predictions

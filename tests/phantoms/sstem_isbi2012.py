@@ -13,7 +13,8 @@ from tests.phantoms import anatomy, containers
 from tests.phantoms.truth import Thing, TrueRow
 
 SHAPE = (112, 128)
-WHITE = 255
+#: White is the inside of the cells in both sets; the others are the sister set's.
+GLIA, MITOCHONDRIA, SYNAPSE, WHITE = 159, 191, 223, 255
 
 
 def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
@@ -28,34 +29,37 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
     containers.tiff(folder / files[0], sections)
     containers.tiff(folder / files[1], labels)
     containers.tiff(folder / "test-volume.tif", _specimen(count, seed + 1)[0])
-    return _rows("isbi2012", sections, labels, [files] * count)
+    return _rows("isbi2012", sections, labels == WHITE, [files] * count)
 
 
 def write_sister(folder: Path, patients: int, seed: int) -> list[TrueRow]:
     sections, inside, nearest = _specimen(4 * patients, seed)
-    # Within 255: 191 mitochondria; beside it the membranes by their direction, junctions, glia and synapses.
+    # Membranes by their direction, and a few of the neurites as glia.
     labels = np.where(inside, WHITE, 32 * (nearest % 4)).astype(np.uint8)
-    labels[inside & (nearest % 9 == 0)] = 159
+    labels[inside & (nearest % 9 == 0)] = GLIA
     files = []
     for number, (section, grey) in enumerate(zip(sections, labels, strict=True)):
+        # A mitochondrion lies within its neurite, most of a synapse on the membrane between several.
         stuff = anatomy.spot(SHAPE, (0.3 + 0.02 * number, 0.6), 60)
-        grey[stuff & (grey == WHITE)] = 191
+        grey[stuff & (grey == WHITE)] = MITOCHONDRIA
+        synapse = anatomy.spot(SHAPE, (0.7 - 0.02 * number, 0.3), 90)
+        grey[synapse & (grey != GLIA)] = SYNAPSE
         names = (f"stack1/raw/{number:02d}.tif", f"stack1/labels/labels{number:08d}.png")
         containers.tiff(folder / names[0], section)
         containers.picture(folder / names[1], grey)
-        containers.picture(folder / f"stack1/mitochondria/{number:02d}.png", grey == 191)
-        containers.picture(folder / f"stack1/membranes/{number:02d}.png", grey < 128)
+        containers.picture(folder / f"stack1/mitochondria/{number:02d}.png", grey == MITOCHONDRIA)
+        containers.picture(folder / f"stack1/synapses/{number:02d}.png", grey == SYNAPSE)
+        containers.picture(folder / f"stack1/membranes/{number:02d}.png", ~inside[number])
         containers.tiff(folder / f"stack2/raw/{number:02d}.tif", section[::-1])
         files.append(names)
-    return _rows("stack1", sections, labels, files)
+    return _rows("stack1", sections, np.isin(labels, (MITOCHONDRIA, WHITE)), files)
 
 
 def _rows(
-    specimen: str, sections: np.ndarray, labels: np.ndarray, files: list[tuple[str, str]]
+    specimen: str, sections: np.ndarray, inside: np.ndarray, files: list[tuple[str, str]]
 ) -> list[TrueRow]:
     truth = []
-    for number, (section, grey) in enumerate(zip(sections, labels, strict=True)):
-        white = grey == WHITE
+    for number, (section, white) in enumerate(zip(sections, inside, strict=True)):
         if white.any():
             things = [
                 Thing("Neural Structures", str(place), part)

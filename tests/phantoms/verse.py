@@ -35,7 +35,8 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
             _scan(folder, older, name, "", (25, 24), "LAS", own)
             truth += _scan(folder, folder / "dataset-01training", name, "", (25, 24, 23), "LAS", own, True)
         else:
-            name, top = f"sub-gl{number:03d}", folder / "dataset-03test"
+            # Named as in the zip archives, and as at OSF.
+            name, top = f"sub-gl{number:03d}", folder / ("03_test" if number % 2 == 0 else "dataset-03test")
             truth += _scan(folder, top, name, "_dir-sag", (20, 28, 19), "RSP", own, True, np.float32)
     return truth
 

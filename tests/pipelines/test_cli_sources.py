@@ -150,6 +150,11 @@ def test_what_is_present_becomes_the_list_of_params(project: Path) -> None:
     run("sources", "--present", "--write")
     assert (project / "params.yaml").read_text() == before
     assert "error: --write: only with --present" in run("sources", "--write", fails=True)
+    phantoms.write(SLUG, project / "data/raw" / SLUG)
+    (project / "params.yaml").write_text(before + "more: 1\n")
+    output = run("sources", "--present", "--write", fails=True)
+    assert output.startswith("error: params.yaml: more: ")
+    assert not (project / f"data/raw/{SLUG}.json").exists()
 
 
 def test_link_uses_a_release_where_it_lies(tmp_path: Path) -> None:
@@ -162,7 +167,7 @@ def test_link_uses_a_release_where_it_lies(tmp_path: Path) -> None:
     (second / "PHANTOM").write_text("")
     status, output, error = cosmos(project, "link", slug, str(first))
     assert status == 0, error
-    assert output.decode() == f"data/raw/{slug} leads to {first}\n{slug}: 1 files, 3 bytes\n"
+    assert output.decode() == f"data/raw/{slug} leads to {first}\n{slug}: 1 file, 3 bytes\n"
     _, output, _ = cosmos(project, "link", slug, "../second")
     assert output.decode().splitlines() == [
         f"data/raw/{slug} leads to {second}; it led to {first}",
@@ -184,8 +189,10 @@ def test_fetch_indexes_what_it_fetched(
     assert lines[1].startswith("licence: research and education only")
     assert lines[2].startswith("to cite: Jha et al.")
     assert f"kvasir-seg.zip: fetched, {len(archive)} bytes" in lines
-    assert lines[-1].startswith(f"{SLUG}: ")
-    assert lines[-1].endswith("a phantom: synthetic files")
+    assert lines[-2].startswith(f"{SLUG}: ")
+    assert lines[-2].endswith("a phantom: synthetic files")
+    found = list(sources.get(SLUG).cases(sources.RAW / SLUG))
+    assert lines[-1] == f"{SLUG}: {len(found)} cases"
     indexed = json.loads((project / f"data/raw/{SLUG}.json").read_text())
     assert {"name": "kvasir-seg.zip", "size": len(archive), "sha256": known} in indexed["files"]
     assert any(file["name"].startswith("kvasir-seg/Kvasir-SEG/images/") for file in indexed["files"])
@@ -199,7 +206,8 @@ def test_what_cannot_be_fetched_is_one_line_and_the_steps(
     declare(monkeypatch, Download(file="a.zip", url=site.url("/gone.zip")), steps="Write to the owner.")
     output = run("fetch", SLUG, fails=True)
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert errors == [f"error: a.zip: 127.0.0.1 has it no longer (404 Not Found), at {site.url('/gone.zip')}"]
+    gone = f"127.0.0.1 has it no longer (404 Not Found), at {site.url('/gone.zip')}"
+    assert errors == [f"error: a.zip: {gone}; look for where it lies now, and get it by hand"]
     assert f"By hand: Write to the owner.\nThen: cosmos fetch {SLUG} --from FILE…" in output
     assert not (project / f"data/raw/{SLUG}").exists()
 
@@ -223,6 +231,43 @@ def test_by_hand_then_from(project: Path, archive: bytes, monkeypatch: pytest.Mo
     assert "error: b.csv: it is a web page; download it again" in output
     assert (project / "data/raw" / SLUG / "a.zip").is_file()
     assert not (project / "data/raw" / SLUG / "b.csv").exists()
+
+
+def test_what_gives_no_case_is_said(project: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "b.zip").write_bytes(zipped({"notes.txt": b"nothing of it"}))
+    (project / "a.zip").write_bytes(archive)
+    declare(monkeypatch, Download(file="b.zip"), Download(file="a.zip"), steps="Write to the owner.")
+    output = run("fetch", SLUG, "--from", "b.zip")  # the rest may yet come
+    assert f"{SLUG}: 0 cases; 1 file of it not here, such as a.zip" in output
+    run("fetch", SLUG, "--from", "a.zip")
+    shutil.rmtree(project / "data/raw" / SLUG)
+    declare(monkeypatch, steps="Write to the owner.")  # what the rest is, nobody knows
+    output = run("fetch", SLUG, "--from", "b.zip", fails=True)
+    assert "b.zip: placed, " in output
+    assert output.endswith(f"error: {SLUG}: no case is found in its files; `cosmos doctor {SLUG}` says why\n")
+    assert "cases\n" in run("fetch", SLUG, "--from", "a.zip")
+
+
+def test_another_version_is_taken_by_the_command_that_the_message_names(
+    project: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(monkeypatch, Download(file="a.zip"), steps="Write to the owner.")
+    (project / "a.zip").write_bytes(zipped({"notes.txt": b"an earlier version"}))
+    run("fetch", SLUG, "--from", "a.zip", fails=True)
+    (project / "data/raw" / SLUG / "a.zip").unlink()
+    (project / "a.zip").write_bytes(archive)
+    output = run("fetch", SLUG, "--from", "a.zip", fails=True)
+    (command,) = re.findall(r"`cosmos (fetch .*--anew)`", output)
+    assert "a.zip: placed, " in run(*command.split())
+    assert "a.zip: there, its sha256 is the first fetch's" in run("fetch", SLUG)
+
+
+def test_the_usage_of_fetch(project: Path) -> None:
+    status, output, _ = cosmos(project, "fetch", "--help")
+    shown = " ".join(output.decode().split())
+    assert status == 0
+    assert "[FILE]..." in shown
+    assert "--anew" in shown
 
 
 def test_every_source_that_no_program_may_fetch_says_how_to_get_it(project: Path) -> None:

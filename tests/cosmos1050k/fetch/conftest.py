@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cosmos1050k import sources
+from cosmos1050k.source import Download
+from tests.cosmos1050k.fetch.folder import SLUG, Declare
 from tests.cosmos1050k.fetch.site import Site, running
 
 
@@ -21,3 +24,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch, project: Path) -> Declare:
+    """Gives the source other downloads."""
+    module = sources.get(SLUG)
+
+    def declared(*downloads: Download) -> None:
+        update = {"downloads": downloads, "steps": "Ask the owner."}
+        monkeypatch.setattr(module, "SOURCE", module.SOURCE.model_copy(update=update))
+
+    return declared

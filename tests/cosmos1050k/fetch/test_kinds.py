@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import tifffile
 from PIL import Image
 
 from cosmos1050k.fetch import kinds
+from tests.cosmos1050k import archive_files
 
 
 def written() -> dict[str, bytes]:
@@ -50,6 +52,7 @@ def written() -> dict[str, bytes]:
 
 
 FILES = written()
+NOISE = random.Random(0).randbytes(100_000)
 
 
 @pytest.mark.parametrize("ending", FILES)
@@ -97,3 +100,35 @@ def test_a_zip_that_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILES[".zip"][:-30])
     assert kinds.problem(path, "a.zip") == "it is cut off: a zip archive without its end"
+
+
+@pytest.mark.parametrize("ending", [".zip", ".7z", ".rar", ".tar", ".tar.gz"])
+@pytest.mark.parametrize("members", [{"a": NOISE}, {"a": NOISE, "b": b"1", "c": bytes(4096)}])
+def test_an_archive_comes_to_its_end_or_is_cut(
+    tmp_path: Path, ending: str, members: dict[str, bytes]
+) -> None:
+    path, content = tmp_path / "file", archive_files.archive(ending, members)
+    path.write_bytes(content)
+    assert kinds.ends(path) is True
+    for cut in (500, len(content) // 2, 60_000, 99_000):
+        path.write_bytes(content[:cut])
+        assert kinds.ends(path) is False
+
+
+def test_what_marks_no_end_is_not_known_to_be_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (NOISE, b"", FILES[".csv"], FILES[".png"], FILES[".bz2"]):
+        path.write_bytes(content)
+        assert kinds.ends(path) is None
+    old = archive_files.rar({"a": NOISE})
+    path.write_bytes(old[: -len(b"\x1d\x77\x56\x51\x03\x05\x04\x00")])  # as before version 3
+    assert kinds.ends(path) is None
+
+
+def test_a_gzip_file_that_is_damaged_has_no_end(tmp_path: Path) -> None:
+    path, content = tmp_path / "file", bytearray(gzip.compress(NOISE))
+    for place in (len(content) // 2, -6):
+        spoilt = content.copy()
+        spoilt[place] ^= 255
+        path.write_bytes(spoilt)
+        assert kinds.ends(path) is False

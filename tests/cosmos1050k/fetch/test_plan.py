@@ -1,8 +1,6 @@
 """From a server, or from what a user downloaded, into `data/raw/<slug>`: whole and right, or not at all."""
 
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import random
@@ -18,60 +16,25 @@ import pytest
 from cosmos1050k import index, sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.fetch import plan
-from cosmos1050k.fetch.download import Patience
 from cosmos1050k.source import Case, Download
 from tests import phantoms
 from tests.conftest import ROOT
-from tests.cosmos1050k.fetch.site import Site, zipped
-
-SLUG = "kvasir_seg"
-RAW = sources.RAW / SLUG
-HASTY = Patience(connect_s=10, stall_s=0.5, tries=2, backoff_s=0.01, longest_s=2)
-Declare = Callable[..., None]
-
-
-def sums(content: bytes) -> dict[str, str]:
-    return {name: hashlib.new(name, content).hexdigest() for name in ("sha256", "md5")}
-
-
-def packed(**files: bytes) -> bytes:
-    return zipped(files or {"a": random.Random(0).randbytes(200_000)})
-
-
-ZIP = packed()
-
-
-@pytest.fixture
-def declare(monkeypatch: pytest.MonkeyPatch, project: Path) -> Declare:
-    """Gives the source other downloads."""
-    module = sources.get(SLUG)
-
-    def declared(*downloads: Download) -> None:
-        update = {"downloads": downloads, "steps": "Ask the owner."}
-        monkeypatch.setattr(module, "SOURCE", module.SOURCE.model_copy(update=update))
-
-    return declared
-
-
-def fetched() -> list[tuple[str, str]]:
-    return [(event.file, event.word) for event in plan.fetch(SLUG, HASTY)]
-
-
-def placed(*files: Path | str) -> list[plan.Event]:
-    return list(plan.place(SLUG, [Path(file) for file in files]))
-
-
-def the_failure(events: list[plan.Event]) -> str:
-    (event,) = events
-    assert event.word == "failed"
-    assert "\n" not in event.detail
-    return f"{event.file}: {event.detail}"
-
-
-def lying() -> list[str]:
-    """All files below data/raw, but for locks."""
-    found = (path for path in sources.RAW.rglob("*") if not path.is_dir() and path.suffix != ".lock")
-    return sorted(str(path.relative_to(sources.RAW)) for path in found)
+from tests.cosmos1050k import archive_files
+from tests.cosmos1050k.fetch.folder import (
+    HASTY,
+    RAW,
+    SLUG,
+    ZIP,
+    Declare,
+    fetched,
+    lying,
+    packed,
+    placed,
+    sums,
+    the_failure,
+    written,
+)
+from tests.cosmos1050k.fetch.site import File, Handler, Site
 
 
 def test_a_file_is_fetched_once(site: Site, declare: Declare) -> None:
@@ -96,7 +59,7 @@ def test_a_wrong_sum_places_nothing(site: Site, declare: Declare, known: str) ->
     said = the_failure(list(plan.fetch(SLUG, HASTY)))
     theirs, ours = (sums(content)[known][:12] for content in (bytes(spoilt), ZIP))
     assert f"its {known} {theirs}… is not the release's {ours}…" in said
-    assert said.endswith("; nothing was placed")
+    assert said.endswith("; nothing was placed: fetch again, or get it by hand")
     assert lying() == []
     site.files["/a.zip"].content = ZIP
     assert fetched() == [("a.zip", "fetched")]
@@ -169,15 +132,9 @@ def test_what_is_there_and_wrong_is_not_replaced(site: Site, declare: Declare) -
     RAW.mkdir(parents=True)
     (RAW / "a.zip").write_bytes(b"PK\3\4 mine")
     assert "remove it and fetch again" in the_failure(list(plan.fetch(SLUG, HASTY)))
-    assert "there, and not the file that it should be" in the_failure(placed(_write("a.zip", ZIP)))
+    assert "there, and not the file that was given; remove it" in the_failure(placed(written("a.zip", ZIP)))
     assert (RAW / "a.zip").read_bytes() == b"PK\3\4 mine"
     assert site.requests == []
-
-
-def _write(path: str, content: bytes) -> Path:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content)
-    return Path(path)
 
 
 def test_nothing_is_written_where_a_link_leads(site: Site, declare: Declare, tmp_path: Path) -> None:
@@ -187,7 +144,7 @@ def test_nothing_is_written_where_a_link_leads(site: Site, declare: Declare, tmp
     lab.mkdir()
     RAW.parent.mkdir(parents=True)
     RAW.symlink_to(lab)
-    for verb in (fetched, lambda: placed(_write("a.zip", ZIP))):
+    for verb in (fetched, lambda: placed(written("a.zip", ZIP))):
         with pytest.raises(InputError, match=f"{RAW}: leads to {lab}, and nothing is written there"):
             verb()
     RAW.unlink()
@@ -304,79 +261,75 @@ def test_a_kill_after_the_last_byte_costs_nothing(
     assert site.served == [len(ZIP)]
 
 
-def test_what_a_user_downloaded_is_placed_and_stays(declare: Declare) -> None:
-    declare(Download(file="a.zip", sha256=sums(ZIP)["sha256"]), Download(file="sub/b.zip"))
-    a, b = _write("down/a.zip", ZIP), _write("down/b.zip", packed(b=b"1"))
-    events = placed(a, b)
-    assert [(event.file, event.word) for event in events] == [("a.zip", "placed"), ("sub/b.zip", "placed")]
-    assert f"{a} stays as it is" in events[0].detail
-    assert (RAW / "a.zip").read_bytes() == a.read_bytes() == ZIP
-    assert (RAW / "sub/b.zip").read_bytes() == b.read_bytes()
-    assert set(json.loads((sources.RAW / f".{SLUG}.fetched.json").read_text())) == {"sub/b.zip"}
-    assert [event.word for event in placed(a, RAW / "a.zip", RAW / "sub/b.zip")] == ["there"] * 3
-    assert fetched() == [("a.zip", "there"), ("sub/b.zip", "there")]
-    b.unlink()
-    assert (RAW / "sub/b.zip").exists()
-
-
-def test_a_name_that_a_browser_or_a_user_changed(declare: Declare) -> None:
-    declare(Download(file="a.zip", md5=sums(ZIP)["md5"]), Download(file="b.zip"))
-    assert placed(_write("down/a (1).zip", ZIP))[0].file == "a.zip"
-    (RAW / "a.zip").unlink()
-    assert placed(_write("down/whatever", ZIP))[0].file == "a.zip"
-    assert placed(_write("down/b(2).zip", packed(b=b"1")))[0].file == "b.zip"
-
-
-def test_what_is_not_the_file_is_not_placed(declare: Declare) -> None:
-    declare(Download(file="a.zip", sha256=sums(ZIP)["sha256"]), Download(file="b.zip"))
-    page = b"<!DOCTYPE html><title>Sign in</title>"
-    for path, content, said in (
-        ("down/a.zip", packed(b=b"1"), "is not the release's"),
-        ("down/a.zip", page, "it is a web page; download it again"),
-        ("down/b.zip", page, "it is a web page"),
-        ("down/b.zip", ZIP[:-30], "it is cut off"),
-        ("down/b.zip", b"", "it is empty"),
-        ("down/c.zip", packed(b=b"1"), f"none of the files of {SLUG}; they are a.zip, b.zip"),
-    ):
-        message = the_failure(placed(_write(path, content)))
-        assert message.startswith(f"{path}: ")
-        assert said in message
-    assert "no such file" in the_failure(placed("down/gone.zip"))
-    assert "a folder; give files, or use `cosmos link`" in the_failure(placed("down"))
-    assert lying() == []
-
-
-def test_one_wrong_file_keeps_no_other_from_its_place(declare: Declare) -> None:
-    declare(Download(file="a.zip"), Download(file="b.zip"))
-    events = placed("gone", _write("down/b.zip", ZIP))
-    assert [event.word for event in events] == ["failed", "placed"]
-
-
-def test_where_the_files_have_no_known_names_any_will_do(declare: Declare) -> None:
-    declare()
-    assert fetched() == []
-    assert placed(_write("down/mailed.zip", ZIP))[0].file == "mailed.zip"
-    assert "it is no 7z archive" in the_failure(placed(_write("down/mailed.7z", ZIP)))
-
-
-def test_from_another_disk_it_is_copied(declare: Declare, tmp_path: Path) -> None:
-    declare(Download(file="a.zip"))
-    disk = Path("/dev/shm")
-    if not disk.is_dir() or disk.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no other disk")
-    other = disk / f"cosmos-{os.getpid()}" / "a.zip"
-    try:
-        (event,) = placed(_write(str(other), ZIP))
-        assert event.detail.startswith("a copy; ")
-        assert (RAW / "a.zip").read_bytes() == ZIP
-    finally:
-        other.unlink(missing_ok=True)
-        other.parent.rmdir()
-
-
-def test_a_folder_that_cannot_be_written(declare: Declare, site: Site) -> None:
+def test_what_is_no_folder_is_named(declare: Declare, site: Site, tmp_path: Path) -> None:
+    site.put("/a.zip", ZIP)
     declare(Download(file="a.zip", url=site.url("/a.zip")))
-    sources.RAW.parent.mkdir()
-    sources.RAW.write_text("a file")
-    with pytest.raises(InputError, match=rf"{RAW}: can't be written \({os.strerror(errno.ENOTDIR)}\)"):
+    for path in (sources.RAW, RAW, RAW / ".fetch"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a file")
+        with pytest.raises(InputError, match=f"^{path}: no folder; remove it, or move it elsewhere$"):
+            fetched()
+        path.unlink()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("not to be cleared")
+    (RAW / ".fetch").symlink_to(tmp_path / "mine")
+    with pytest.raises(InputError, match=f"^{RAW}/.fetch: no folder"):
         fetched()
+    assert (tmp_path / "mine/notes.txt").exists()
+
+
+def unsized(content: bytes) -> Callable[[Handler, File], None]:
+    """An answer that ends where the server hangs up."""
+
+    def answer(handler: Handler, file: File) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.body(content, len(content), False)
+
+    return answer
+
+
+@pytest.mark.parametrize("ending", [".7z", ".rar", ".tar", ".tar.gz"])
+def test_without_a_length_an_archive_must_come_to_its_end(site: Site, declare: Declare, ending: str) -> None:
+    content = archive_files.archive(ending, {"a": random.Random(0).randbytes(20_000)})
+    site.put("/a", b"", script=[unsized(content[:15_000]), unsized(content)])
+    declare(Download(file=f"a{ending}", url=site.url("/a")))
+    said = the_failure(list(plan.fetch(SLUG, HASTY)))
+    assert "gives is not the file, it is cut off or damaged; nothing was placed" in said
+    assert lying() == []
+    (event,) = plan.fetch(SLUG, HASTY)
+    assert (event.word, event.detail) == ("fetched", f"{len(content)} bytes")
+
+
+def test_without_a_length_what_cannot_be_checked_is_said(site: Site, declare: Declare) -> None:
+    content = b"any"
+    site.put("/a", b"", script=[unsized(content)] * 2)
+    declare(Download(file="a.mat", url=site.url("/a")))
+    (event,) = plan.fetch(SLUG, HASTY)
+    assert event.detail.startswith("3 bytes; whether that is all can't be checked: the server says no length")
+    (RAW / "a.mat").unlink()
+    declare(Download(file="a.mat", url=site.url("/a"), md5=sums(content)["md5"]))
+    (event,) = plan.fetch(SLUG, HASTY)
+    assert event.detail == "3 bytes"
+
+
+def test_another_version_is_taken_anew_if_asked(site: Site, declare: Declare) -> None:
+    site.put("/a.zip", ZIP)
+    site.put("/b.zip", ZIP)
+    declare(*(Download(file=name, url=site.url(f"/{name}")) for name in ("a.zip", "b.zip")))
+    assert fetched() == [("a.zip", "fetched"), ("b.zip", "fetched")]
+    other = packed(b=b"other")
+    site.put("/a.zip", other)
+    (RAW / "a.zip").unlink()
+    failed, _ = plan.fetch(SLUG, HASTY)
+    assert f"another version: `cosmos fetch {SLUG} --anew` takes it); nothing was placed" in failed.detail
+    (RAW / "b.zip").write_bytes(packed(c=b"spoilt"))  # which is there: only `--from` may take it
+    events = list(plan.fetch(SLUG, HASTY, anew=True))
+    assert [event.word for event in events] == ["fetched", "failed"]
+    takes = f"`cosmos fetch {SLUG} --from {RAW}/b.zip --anew` takes it); remove it and fetch again"
+    assert events[1].detail.endswith(takes)
+    assert (RAW / "a.zip").read_bytes() == other
+    noted = json.loads((sources.RAW / f".{SLUG}.fetched.json").read_text())
+    known = [sums(content)["sha256"] for content in (other, ZIP)]
+    assert [noted[name]["sha256"] for name in ("a.zip", "b.zip")] == known
+    assert fetched() == [("a.zip", "there"), ("b.zip", "failed")]
