@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +52,10 @@ class Candidates:
 class Segmenter(ABC):
     """A promptable model. It keeps nothing between images: all that it knows of one is in the embedding."""
 
-    declaration: Declaration
+    declaration: ClassVar[Declaration]
 
     @classmethod
-    def check(cls) -> None:
+    def check(cls) -> None:  # noqa: B027 (most have nothing that can be missing)
         """Whether it can be made here, as far as that is told quickly.
 
         Raises:

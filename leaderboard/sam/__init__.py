@@ -1,1 +1,1 @@
-"""Segment Anything (Kirillov et al., ICCV 2023) through its owner's package: networks, prompts, everything."""
+"""Segment Anything (Kirillov et al., ICCV 2023) through its owner's package: network, prompts, everything."""

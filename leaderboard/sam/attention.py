@@ -1,6 +1,6 @@
 """The image encoder's attention by torch's fused kernel, the relative positions as its bias.
 
-Equal to the owner's but for rounding; the matrix of all pairs of places is written once instead of four times.
+Equal to the owner's but for rounding; the matrix of all pairs of places is written once, not four times.
 """
 
 from types import MethodType

@@ -12,7 +12,7 @@ from leaderboard.sam.segmenter import Embedding, Sam
 
 
 class MedSam(Sam):
-    """The image squeezed to a square and to 0…1, one candidate, a mask where its probability is over a half."""
+    """The image squeezed to a square and to 0…1, one candidate, a mask where it is more likely than not."""
 
     multimask: ClassVar[bool] = False
 
@@ -29,4 +29,6 @@ class MedSam(Sam):
     def masks(self, low: NDArray[np.float32], embedding: Embedding) -> NDArray[np.bool_]:
         probabilities = torch.sigmoid(torch.from_numpy(low)).numpy()
         size = embedding.original_size[::-1]
-        return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) > 0.5 for one in probabilities])
+        return np.stack(
+            [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) > 0.5 for one in probabilities]
+        )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam as Network
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard import weights
+from leaderboard.models.base import Candidates, Segmenter
 from leaderboard.sam import everything, official
 from leaderboard.sam.attention import fuse
 from leaderboard.strategies import Prompts
@@ -40,7 +40,6 @@ class Sam(Segmenter):
         prompt_batch: prompts decoded together; by default what suits the device.
     """
 
-    declaration: ClassVar[Declaration]
     multimask: ClassVar[bool] = True
 
     def __init__(
@@ -52,7 +51,7 @@ class Sam(Segmenter):
         self.device = torch.device(device)
         self.network = fuse(network or official.loaded(self.declaration.name)).to(self.device)
         self.prompt_batch = prompt_batch or PROMPT_BATCH[self.device.type]
-        self.side: int = network.image_encoder.img_size
+        self.side: int = self.network.image_encoder.img_size
         self._resize = ResizeLongestSide(self.side)
         with torch.inference_mode():
             self._positions = self.network.prompt_encoder.get_dense_pe()
@@ -130,7 +129,8 @@ class Sam(Segmenter):
         height, width = embedding.input_size
         whole = cv2.resize(low, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         size = embedding.original_size[::-1]
-        return cv2.resize(whole[:height, :width], size, interpolation=cv2.INTER_LINEAR)
+        scaled = cv2.resize(whole[:height, :width], size, interpolation=cv2.INTER_LINEAR)
+        return scaled.astype(np.float32, copy=False)
 
     def masks(self, low: NDArray[np.float32], embedding: Embedding) -> NDArray[np.bool_]:
         """The candidates c×H×W of one object."""

@@ -12,7 +12,7 @@ from leaderboard.strategies import STRATEGIES, Prompts, prompts
 
 @cache
 def tiny(seed: int = 0) -> Network:
-    """The small network with random weights, its logits as large as those of a trained one. Don't change it."""
+    """The small network with random weights, its logits as large as those of a trained one. Only read it."""
     made = network.seeded("tiny", seed)
     random = torch.Generator().manual_seed(seed)
     for name, values in made.image_encoder.named_parameters():
