@@ -55,12 +55,13 @@ class Segmenter(ABC):
     declaration: ClassVar[Declaration]
 
     @classmethod
-    def check(cls) -> None:  # noqa: B027 (most have nothing that can be missing)
-        """Whether it can be made here, as far as that is told quickly.
+    def check(cls) -> None:
+        """Whether it can be made here, as far as that is told quickly; most models have nothing to miss.
 
         Raises:
             InputError: its weights are missing; the text says what to do.
         """
+        return None
 
     @abstractmethod
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:

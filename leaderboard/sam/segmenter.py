@@ -138,7 +138,9 @@ class Sam(Segmenter):
         return np.stack([self.upscaled(one, embedding) > threshold for one in low])
 
     def everything(self, embedding: Embedding) -> Iterator[NDArray[np.bool_]]:
-        yield from everything.masks(self, embedding)
+        if "S1" not in self.declaration.applies:
+            return super().everything(embedding)
+        return everything.masks(self, embedding)
 
     def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype = torch.float) -> torch.Tensor:
         return torch.as_tensor(values, dtype=dtype, device=self.device)
