@@ -85,6 +85,7 @@ def stacked(
     make: Callable[[Stack], Case | Iterable[Case] | None],
     *,
     by_place: bool = False,
+    some: bool = False,
     **templates: str,
 ) -> Iterator[Case | BadFile]:
     """Like `matched`, for slices in a file each: the cases that `make` gives for every set of stacks.
@@ -92,8 +93,9 @@ def stacked(
     Args:
         by_place: where no two roles' `{slice}` are equal, pairs the files by their place, if every role has
             equally many.
+        some: only some slices are labelled: those of the first role that lack a partner are passed over.
     """
-    for stack in stacks(root, by_place=by_place, **templates):
+    for stack in stacks(root, by_place=by_place, some=some, **templates):
         if isinstance(stack, BadFile):
             yield stack
         else:
@@ -126,7 +128,7 @@ def gathered_stacks(
     **templates: str,
 ) -> Iterator[Case | BadFile]:
     """Like `gathered`, for slices in a file each: the match of `templates` is of stacks."""
-    return _gathered(root, make, each, templates, stacks(root, by_place=False, **templates))
+    return _gathered(root, make, each, templates, stacks(root, by_place=False, some=False, **templates))
 
 
 def _gathered(
@@ -198,7 +200,9 @@ def matches(root: Path, **templates: str) -> Iterator[Match | BadFile]:
         yield Match(merged, {role: match.files[""] for role, match in have.items()})
 
 
-def stacks(root: Path, *, by_place: bool = False, **templates: str) -> Iterator[Stack | BadFile]:
+def stacks(
+    root: Path, *, by_place: bool = False, some: bool = False, **templates: str
+) -> Iterator[Stack | BadFile]:
     """Like `stacked`, but the files themselves, in the order of their `{slice}`, numbers in it as numbers."""
     names = list(release.files(root))
     common = [field for field in _shared(templates) if field != "slice"]
@@ -213,7 +217,18 @@ def stacks(root: Path, *, by_place: bool = False, **templates: str) -> Iterator[
                 twins.setdefault((key, role), BadFile(match.files[""], problem, "remove one of the two"))
     yield from twins.values()
     for key, have in found.items():
+        if some and not (have := _labelled(have, templates)):
+            continue
         yield _stack(dict(zip(common, key, strict=True)), have, templates, by_place)
+
+
+def _labelled(have: dict[str, dict[str, Match]], templates: dict[str, str]) -> dict[str, dict[str, Match]]:
+    """Without the slices of the first role that another lacks."""
+    lead, *others = templates
+    partners = [have.get(role, {}) for role in others]
+    kept = {name: match for name, match in have.get(lead, {}).items() if all(name in own for own in partners)}
+    rest = {role: own for role, own in have.items() if role != lead}
+    return {lead: kept, **rest} if kept else rest
 
 
 def _stack(

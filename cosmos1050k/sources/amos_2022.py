@@ -56,7 +56,8 @@ SOURCE = Source(
     objects=tuple(dict.fromkeys(name for name, _ in _PAIRS)),
     only=tuple(dict.fromkeys(_PAIRS)),
     note="The sequence of the MRI cases is not published. Prostate and uterus share a value. The test cases "
-    "are labelled in later releases alone, whose labels, in a folder labelsTs, are read too.",
+    "are labelled in later releases alone, whose labels, in a folder labelsTs, are read too. Zenodo's record "
+    "7262581 has the same folders in a file of the same name, its sum unknown: link what it unpacks to.",
 )
 
 _FILE = r"**/{kind}{{part:{parts}}}/amos_{{number:\d{{4}}}}.nii.gz"

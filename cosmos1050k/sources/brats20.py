@@ -27,6 +27,7 @@ SOURCE = Source(
     "labels. MSD's Task 01 holds part of these patients under other names.",
 )
 
+#: The owner uses no other value: a mask with one, such as 3, was recoded, and is refused.
 LABELS = (
     Label(object="Brain Tumor", value=(1, 2, 4)),
     Label(object="Edema", value=2),
@@ -52,6 +53,6 @@ def _cases(match: Match) -> Iterator[Case]:
             patient=match["patient"],
             modality=modality,
             image=match.files[sequence],
-            masks=(Mask(file=match.files["mask"], labels=LABELS),),
+            masks=(Mask(file=match.files["mask"], labels=LABELS, others=()),),
             view="transverse",
         )

@@ -22,7 +22,8 @@ SOURCE = Source(
     objects=("Lung", "Heart", "Trachea"),
     note="A patient's slices are one volume, in the order of their numbers, shown as stored: no file tells "
     "directions, so the two lungs are instances 1, the larger, and 2. Only part of the patients have a heart "
-    "drawn. The JPEG files are read; the pickled arrays beside them hold the same.",
+    "drawn. More images than masks are said to be there: those without a mask are passed over. The JPEG "
+    "files are read; the pickled arrays beside them hold the same.",
 )
 
 #: Channel of a mask (red, green, blue) → what is bright in it; JPEG leaves values in between.
@@ -37,6 +38,7 @@ def cases(root: Path) -> Iterator[Case | BadFile]:
     return stacked(
         root,
         _case,
+        some=True,
         image=r"**/images/{patient:ID\d+}_{slice:\d+}.jpg",
         mask=r"**/masks/{patient:ID\d+}_mask_{slice:\d+}.jpg",
     )

@@ -153,6 +153,21 @@ def test_slices_are_paired_by_place_only_where_no_names_agree(tmp_path: Path) ->
     ]
 
 
+def test_slices_that_nobody_labelled_are_passed_over_where_a_source_says_so(tmp_path: Path) -> None:
+    files(tmp_path, *(f"a/im/{k}.dcm" for k in (1, 2, 3, 4)), "a/ground/2.png", "a/ground/4.png")
+    files(tmp_path, "b/im/1.dcm", "c/ground/1.png", "d/im/1.dcm", "d/ground/1.png", "d/ground/2.png")
+    stack, *problems = stacks(tmp_path, some=True, image=IMAGE, mask=GROUND)
+    assert isinstance(stack, Stack)
+    assert stack.files == {
+        "image": ("a/im/2.dcm", "a/im/4.dcm"),
+        "mask": ("a/ground/2.png", "a/ground/4.png"),
+    }
+    assert [str(problem).split(";")[0] for problem in problems] == [
+        "d/ground/2.png: its partner d/im/2.dcm is missing",
+        "c/ground/1.png: its partner c/im/….dcm is missing",
+    ]
+
+
 def test_a_stack_that_is_there_twice_is_one_line(tmp_path: Path) -> None:
     for top in ("", "copy/"):
         files(tmp_path, *(f"{top}a/im/{k}.dcm" for k in range(5)))

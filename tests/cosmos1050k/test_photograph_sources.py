@@ -103,7 +103,6 @@ def test_chest_ct_with_its_folders_flattened(tmp_path: Path) -> None:
         ("tn_scui_2020", "mask/00001.png", "image/00001.PNG"),
         ("idrid_2018", "IDRiD_02.jpg", "IDRiD_02_MA.tif"),
         ("ichallenge_amd", "A0001.jpg", "A0001.bmp"),
-        ("chest_ct_segmentation", "mask_14.jpg", "_14.jpg"),
     ],
 )
 def test_a_file_without_its_partner_is_told(tmp_path: Path, slug: str, lost: str, left: str) -> None:

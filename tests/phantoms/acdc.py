@@ -9,6 +9,8 @@ from tests.phantoms.truth import TrueRow
 
 SHAPE = (10, 96, 80)  # slices from base to apex, rows, columns
 SPACING = (1.56, 1.56, 10.0)
+#: What the affines say of the stored axes: not to be relied on, the stack lies on the last whatever they say.
+SAID = ("LPS", "PSR", "SLA")
 FRAMES = 12
 RIGHT, MUSCLE, LEFT = 1, 2, 3
 OBJECTS = {RIGHT: "Right Ventricle", MUSCLE: "Left Ventricular Myocardium", LEFT: "Left Ventricle"}
@@ -21,14 +23,14 @@ def write(folder: Path, patients: int, seed: int) -> list[TrueRow]:
         testing = number % 3 == 2  # the owner's: patient001…100 in training, patient101…150 in testing
         name = f"patient{number + 1 + 100 * testing:03d}"
         place = database / ("testing" if testing else "training") / name
-        truth += _patient(place, folder, name, testing, 100 * seed + number)
+        truth += _patient(place, folder, name, testing, 100 * seed + number, SAID[number % len(SAID)])
     (database / "MANDATORY_CITATION.md").write_text("Cite Bernard et al., IEEE TMI 2018.\n")
     return truth
 
 
-def _patient(place: Path, folder: Path, name: str, testing: bool, seed: int) -> list[TrueRow]:
+def _patient(place: Path, folder: Path, name: str, testing: bool, seed: int, codes: str) -> list[TrueRow]:
     first, last = 1 + seed % 2 * 3, 8 + seed % 3  # end of diastole is not always frame 01
-    affine = volumes.affine("LPS", SPACING)
+    affine = volumes.affine(codes, SPACING)
     truth, pictures = [], []
     for frame, contraction in ((first, 0.0), (last, 1.0)):
         labels, values = _heart(seed, contraction)
