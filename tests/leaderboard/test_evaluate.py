@@ -280,6 +280,7 @@ evaluate(
     ("model", "sources", "message"),
     [
         ("no_such_model", ("first",), "unknown model 'no_such_model'"),
+        ("sam_vit_b", ("first",), "sam_vit_b.safetensors: missing; run `cosmos weights sam_vit_b`"),
         ("box", ("first", "unbuilt"), "unbuilt/manifest.json: missing; build the source"),
         ("box", (), "no built source"),
     ],
