@@ -1,6 +1,6 @@
 """DICE, Jaccard, Hausdorff distance, ASSD of a 2D mask (protocol, section 4; paper, section 4.2)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -53,15 +53,36 @@ def dice(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def dices(predictions: Iterable[NDArray[np.bool_]], truth: NDArray[np.bool_]) -> list[float]:
-    """`dice` of each prediction; what it shares with the truth is sought in the truth's box alone."""
-    true = np.count_nonzero(truth)
-    box = _box(truth)
-    inside = truth[box]
-    found = []
-    for prediction in predictions:
-        sizes = np.count_nonzero(prediction) + true
-        found.append(float(2.0 * np.count_nonzero(prediction[box] & inside) / sizes) if sizes else 0.0)
+    """`dice` of each prediction."""
+    found: list[float] = dice_matrix(predictions, [truth])[:, 0].tolist()
     return found
+
+
+def dice_matrix(
+    predictions: Iterable[NDArray[np.bool_]], truths: Sequence[NDArray[np.bool_]]
+) -> NDArray[np.float64]:
+    """`dice` of each of n predictions with each of m truths, n×m; of the predictions one is held at a time."""
+    against = Truths(truths)
+    rows = [against.dices(prediction) for prediction in predictions]
+    return np.array(rows, np.float64).reshape(len(rows), len(truths))
+
+
+class Truths:
+    """The true masks H×W of one image, for one prediction after the other.
+
+    Of each it keeps the area and the pixels in its box, and seeks there alone what a prediction shares with it.
+    """
+
+    def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
+        self._areas = np.array([np.count_nonzero(mask) for mask in masks], np.int64)
+        boxes = [_box(mask) for mask in masks]
+        self._parts = [(box, mask[box].copy()) for box, mask in zip(boxes, masks, strict=True)]
+
+    def dices(self, prediction: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """`dice` of a prediction with each of the m truths."""
+        shared = [np.count_nonzero(prediction[box] & inside) for box, inside in self._parts]
+        sizes = np.count_nonzero(prediction) + self._areas
+        return 2.0 * np.array(shared, np.int64) / np.maximum(sizes, 1)
 
 
 def _distances(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
@@ -92,9 +113,15 @@ def _border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _by_tree(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    points = [np.argwhere(border).astype(np.float64) for border in (a, b)]
+    points = [_points(border) for border in (a, b)]
     trees = [cKDTree(one, balanced_tree=False, compact_nodes=False) for one in points]
     return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
+
+
+def _points(border: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Rows and columns n×2 of its pixels; by flat places, several times faster than `argwhere`."""
+    rows, columns = np.divmod(np.flatnonzero(border), border.shape[1])
+    return np.stack([rows, columns], axis=1).astype(np.float64)
 
 
 def _by_transform(

@@ -24,10 +24,17 @@ def main() -> None:
     print(f"{'what':<62} {'other':>10} {'ours':>10} {'ratio':>8}  wanted")
     with tempfile.TemporaryDirectory() as folder:
         _volume_to_rows(Path(folder))
-    for size in (256, 512, 1024):
+    _metrics()
+
+
+def _metrics() -> None:
+    for size, rounds, wanted in ((256, 5, 8), (1024, 5, 20), (3000, 2, 40)):
         made = metrics.pairs(size)
-        times = ratio(partial(metrics.obvious, made), partial(metrics.ours, made))
-        _line(f"4 metrics of {len(made)} pairs of masks, {size}×{size} (medpy)", *times)
+        times = ratio(partial(metrics.obvious, made), partial(metrics.ours, made), rounds)
+        _line(f"4 metrics of {len(made)} pairs of masks, {size}×{size} (medpy)", *times, wanted)
+    found = metrics.everything(1024, 200, 30)
+    times = ratio(partial(metrics.matched_by_numpy, *found), partial(metrics.matched, *found), 1)
+    _line("DICE of 200 masks with 30 objects, 1024×1024 (numpy)", *times)
 
 
 def _volume_to_rows(folder: Path) -> None:

@@ -1,4 +1,8 @@
-"""All four metrics of a pair of masks: against medpy's four functions, over six pairs per size."""
+"""The metrics' bench.
+
+All four metrics of a pair of masks, against medpy's four functions, over six pairs per size; DICE of many
+predictions with many objects, against the formula in numpy.
+"""
 
 from collections.abc import Sequence
 
@@ -7,9 +11,10 @@ import numpy as np
 from medpy.metric import binary
 from numpy.typing import NDArray
 
-from leaderboard.metrics import score_masks
+from leaderboard.metrics import dice_matrix, score_masks
 
-Pair = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+Mask = NDArray[np.bool_]
+Pair = tuple[Mask, Mask]
 
 
 def pairs(size: int) -> list[Pair]:
@@ -37,3 +42,24 @@ def obvious(made: Sequence[Pair]) -> None:
     for prediction, truth in made:
         for metric in (binary.dc, binary.jc, binary.hd, binary.assd):
             metric(prediction, truth)
+
+
+def everything(size: int, predictions: int, objects: int) -> tuple[list[Mask], list[Mask]]:
+    """Masks of discs, as many as a model finds under everything and as an image holds objects."""
+    random = np.random.default_rng(size)
+
+    def disc() -> Mask:
+        mask = np.zeros((size, size), np.uint8)
+        x, y = random.integers(size, size=2).tolist()
+        cv2.circle(mask, (x, y), int(random.integers(size // 64, size // 6)), 1, thickness=-1)
+        return mask.view(bool)
+
+    return [disc() for _ in range(predictions)], [disc() for _ in range(objects)]
+
+
+def matched(predictions: Sequence[Mask], truths: Sequence[Mask]) -> NDArray[np.float64]:
+    return dice_matrix(predictions, truths)
+
+
+def matched_by_numpy(predictions: Sequence[Mask], truths: Sequence[Mask]) -> NDArray[np.float64]:
+    return np.array([[2 * (p & t).sum() / (p.sum() + t.sum()) for t in truths] for p in predictions])

@@ -246,7 +246,8 @@ def test_columns_and_the_order_of_rows() -> None:
 def test_rows_given_up_have_the_keys_of_scored_ones() -> None:
     given = rows("s", *cases(2))
     model = guesser("guesser", applies=("S1", "S2"))
-    scored, lost = (make(model, given, ["S1", "S2"], "v") for make in (score, failed))
+    scored = score(model, given, ["S1", "S2"], "v")
+    lost = failed(model.declaration, given, ["S1", "S2"], "v")
     keys = SCORES_SCHEMA.names[: SCORES_SCHEMA.names.index("status")]
     assert lost.select(keys).equals(scored.select(keys))
     assert lost.schema == SCORES_SCHEMA
