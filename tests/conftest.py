@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The tests run on every core already; read by torch when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A machine that is busy is no failure: no example has a time limit.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

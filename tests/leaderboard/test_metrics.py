@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,11 +9,13 @@ from hypothesis.extra import numpy as arrays
 from medpy.metric import binary
 from numpy.typing import NDArray
 
-from leaderboard.metrics import dice, dices, score_masks
+from leaderboard.metrics import Truths, dice, dice_matrix, dices, score_masks
 from tests.leaderboard.dataset import disc, rectangle
 
 Mask = NDArray[np.bool_]
 Pair = tuple[Mask, Mask]
+
+USES_IPP = cv2.ipp.useIPP()
 
 
 def medpy(prediction: Mask, truth: Mask) -> dict[str, float]:
@@ -61,18 +66,24 @@ def random_pair(rng: np.random.Generator, shape: tuple[int, int]) -> Pair:
     return random_mask(rng, shape), truth
 
 
-@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_equal_to_medpy_on_random_pairs(count: int) -> None:
-    rng = np.random.default_rng(count)
-    for _ in range(count):
+def test_equal_to_medpy_on_random_pairs() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(10_000):
         height, width = (int(side) for side in rng.integers(1, 65, 2))
         check(*random_pair(rng, (height, width)))
 
 
 def test_equal_to_medpy_on_large_pairs() -> None:
     rng = np.random.default_rng(1)
+    for side in (*rng.integers(65, 1024, 18).tolist(), 1024, 1024):
+        check(*random_pair(rng, (side, int(rng.integers(65, 1025)))))
+
+
+@pytest.mark.slow
+def test_equal_to_medpy_on_the_largest_pairs() -> None:
+    rng = np.random.default_rng(2)
     for _ in range(10):
-        check(*random_pair(rng, (1024, 1024)))
+        check(*random_pair(rng, (3000, 3000)))
 
 
 @given(
@@ -131,6 +142,27 @@ def test_exact_beyond_the_reach_of_float32() -> None:
     check(prediction, truth)
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """OpenCV takes other code where it has one thread."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(request.param)
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("size", [(900, 1100), (1400, 1400), (200, 2000)])
+def test_exact_where_the_transform_reaches_far(size: tuple[int, int]) -> None:
+    # Dense in most of the picture, and all of it far from a single pixel: every distance is met.
+    prediction, truth = np.zeros((2, *size), bool)
+    prediction[::2, ::2] = prediction[1::2, 1::2] = True
+    truth[0, 0] = True
+    assert np.hypot(*size) < 2048
+    check(prediction, truth)
+    assert cv2.ipp.useIPP() == USES_IPP, "other code of OpenCV goes on as it was"
+
+
 def test_an_empty_prediction() -> None:
     empty, truth = np.zeros((48, 64), bool), disc(20, 20, 5)
     assert score_masks(empty, truth) == {"dice": 0.0, "jaccard": 0.0, "hausdorff": None, "assd": None}
@@ -163,13 +195,47 @@ def test_the_layout_in_memory_does_not_matter() -> None:
         assert dice(np.asfortranarray(prediction), wide[1, ::2, ::3]) == expected["dice"]
 
 
+def plain(prediction: Mask, truth: Mask) -> float:
+    both = int(prediction.sum()) + int(truth.sum())
+    return 2 * int((prediction & truth).sum()) / both if both else 0.0
+
+
 def test_dice_of_many_predictions_is_that_of_each() -> None:
     rng = np.random.default_rng(3)
     for _ in range(100):
         truth = random_mask(rng, (20, 30))
         predictions = [random_mask(rng, (20, 30)) for _ in range(5)] + [np.zeros_like(truth)]
-        expected = [2 * (p & truth).sum() / (p.sum() + truth.sum()) for p in predictions]
+        expected = [plain(prediction, truth) for prediction in predictions]
         assert dices(predictions, truth) == expected
         assert [dice(p, truth) for p in predictions] == expected
     nothing = np.zeros((20, 30), bool)
     assert dice(nothing, nothing) == 0.0
+
+
+def some_masks(shape: tuple[int, ...]) -> st.SearchStrategy[list[Mask]]:
+    """Masks of one shape, empty ones too."""
+    return st.lists(arrays.arrays(bool, shape), max_size=5)
+
+
+@given(
+    arrays.array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(
+        lambda s: st.tuples(*[some_masks(s)] * 2)
+    )
+)
+def test_dice_of_each_prediction_with_each_truth(masks: tuple[list[Mask], list[Mask]]) -> None:
+    predictions, truths = masks
+    expected = [[plain(prediction, truth) for truth in truths] for prediction in predictions]
+    found = dice_matrix(iter(predictions), truths)
+    assert found.shape == (len(predictions), len(truths))
+    assert found.dtype == np.float64
+    assert found.tolist() == expected
+
+
+def test_truths_may_change_after_they_were_taken() -> None:
+    rng = np.random.default_rng(4)
+    masks = [random_mask(rng, (20, 30)) for _ in range(4)]
+    truths, expected = Truths(masks), [plain(masks[0], mask) for mask in masks]
+    prediction = masks[0].copy()
+    for mask in masks:
+        mask[:] = False
+    assert truths.dices(prediction).tolist() == expected
