@@ -16,7 +16,7 @@ from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import STRATEGIES, prompts
 
 #: Of the step from a case's rows to its scores; a change of what it gives needs a new number.
-VERSION = 1
+VERSION = 2
 
 SELECTIONS = ("oracle", "predicted_iou")
 METRICS = ("dice", "jaccard", "hausdorff", "assd")

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 
-#: How much edges count: scikit-image's default, fitted to no data.
-BETA = 130
+#: How much edges count. At scikit-image's 130 walkers leak through edges that are a few pixels wide, as those
+#: of most pictures are. Chosen among 130, 400, 1300 by looking at the sample and at phantoms.
+BETA = 400
 #: A point is a brush stroke, a disc of certain pixels: a single one, with background all around it, hardly
 #: wins more than itself.
 RADIUS = 3
