@@ -80,12 +80,12 @@ def _walk(root: Path, unreadable: list[BadFile]) -> Iterator[tuple[str, Path]]:
 
     for folder, folders, names in os.walk(root, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in (*folders, *names):
+        for name, is_file in [*((name, False) for name in folders), *((name, True) for name in names)]:
             path = Path(folder) / name
             inside = str(path.relative_to(root))
             if problem := _problem(root, path, inside):
                 unreadable.append(problem)
-            elif name in names:
+            elif is_file:
                 yield inside, path
 
 
@@ -96,7 +96,7 @@ def _problem(root: Path, path: Path, inside: str) -> BadFile | None:
     try:
         if path.is_symlink() and leaves(root, path):
             return BadFile(inside, "a link that leads out of the release", NO_LINK)
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if not path.is_file() and not path.is_dir() and path.exists():
             return BadFile(inside, "no regular file", "remove it")
     except OSError as error:
         return BadFile(inside, f"can't be looked at ({error.strerror})", "mend the permissions of its folder")

@@ -4,7 +4,6 @@ DVC forgets a stage that was killed; this does not. A piece is written to a temp
 whole, so a folder under its key is always complete, whoever was killed and however many processes write it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cosmos1050k import locks
 from cosmos1050k.errors import InputError
 
 UNITS = Path("data/units")
@@ -75,10 +75,7 @@ def replacing(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{target}: can't be written ({error.strerror}); choose another folder") from None
     with opened as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{target}: another process is writing it; wait until it has ended") from None
+        locks.take(held, f"{target}: another process is writing it; wait until it has ended")
         _settle(target, new, old)
         new.mkdir()
         try:

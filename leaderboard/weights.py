@@ -4,7 +4,6 @@ An owner's file is a pickle. It is read once, by a process of its own (`leaderbo
 everything else reads safetensors only.
 """
 
-import fcntl
 import re
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from cosmos1050k import index
+from cosmos1050k import index, locks
 from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.fetch.download import Downloader, Patience
 
@@ -260,12 +259,7 @@ def _alone(name: str) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{WEIGHTS}: can't be written ({error.strerror}); mend it") from None
     with opened as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{name}: another process makes these weights; wait until it has ended"
-            ) from None
+        locks.take(held, f"{name}: another process makes these weights; wait until it has ended")
         yield
 
 

@@ -1,6 +1,5 @@
 """`make repro`: index the sources, `dvc repro`, show the board. Can be killed and started again."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cosmos1050k import index
+from cosmos1050k import index, locks
 from cosmos1050k.errors import InputError
 from leaderboard.store.build import BOARD
 from leaderboard.store.publish import publish
@@ -86,10 +85,7 @@ def _alone() -> Iterator[None]:
     """Only one at a time: two would index, mend and publish across each other."""
     BUSY.parent.mkdir(parents=True, exist_ok=True)
     with BUSY.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError("`make repro` is running here already; wait until it has ended") from None
+        locks.take(held, "`make repro` is running here already; wait until it has ended")
         yield
 
 

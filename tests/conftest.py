@@ -3,10 +3,13 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.cosmos1050k.fetch.site import Site, running
 
 # The tests run on every core already; read by torch when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,6 +39,22 @@ def copy_project(target: Path) -> Path:
     for command in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *command], cwd=target, check=True)
     return target
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project's folder, in which the test runs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server on this machine."""
+    with running() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

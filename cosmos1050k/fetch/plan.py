@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from cosmos1050k import pairing, release, sources
+from cosmos1050k import locks, pairing, release, sources
 from cosmos1050k.archives import stem
 from cosmos1050k.errors import BadFile, InputError
 from cosmos1050k.fetch import kinds
@@ -113,10 +113,7 @@ def _folder(source: Source) -> Iterator[tuple[Path, Ledger]]:
     except OSError as error:
         raise InputError(f"{root}: can't be written ({error.strerror}); mend {sources.RAW}") from None
     with opened as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{root}: another process fetches into it; wait until it has ended") from None
+        locks.take(held, f"{root}: another process fetches into it; wait until it has ended")
         _sweep(source, root)
         try:
             yield root, Ledger(source.slug)

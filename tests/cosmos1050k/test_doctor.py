@@ -19,15 +19,6 @@ RAW = sources.RAW / SLUG
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project's folder, in which the test runs."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def release(project: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A release like the real one in the source's folder, indexed, as if the whole had so many cases."""
     phantoms.write(SLUG, RAW)

@@ -14,7 +14,7 @@ import torch
 from cosmos1050k.errors import InputError
 from cosmos1050k.fetch.download import Patience
 from leaderboard import weights
-from leaderboard.sam import network
+from tests.leaderboard.sam.images import seeded
 
 NAME = "sam_vit_b"
 HASTY = Patience(connect_s=10, stall_s=0.5, tries=2, backoff_s=0.01, longest_s=2)
@@ -22,7 +22,7 @@ HASTY = Patience(connect_s=10, stall_s=0.5, tries=2, backoff_s=0.01, longest_s=2
 
 def state(seed: int = 0) -> dict[str, torch.Tensor]:
     """The tensors of the small network, other ones for each seed."""
-    return dict(network.seeded("tiny", seed).state_dict())
+    return dict(seeded("tiny", seed).state_dict())
 
 
 def pickled(content: object, **how: Any) -> bytes:

@@ -7,14 +7,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.prompts import prompts_of
-from leaderboard import models
+from leaderboard import models, weights
 from leaderboard.models.base import Candidates, Segmenter
 from leaderboard.models.box import Box
 from leaderboard.models.grabcut import GrabCut
+from leaderboard.sam import network
 from leaderboard.sam.segmenter import Sam
 from leaderboard.strategies import STRATEGIES, Prompts, prompts
 from tests.leaderboard.dataset import disc, rectangle
@@ -79,6 +81,13 @@ CELLS = [
     for strategy in models.kind(name).declaration.applies
     if not (STRATEGIES[strategy].everything and issubclass(models.kind(name), Sam))
 ]
+
+
+@pytest.mark.parametrize("name", weights.OFFICIAL)
+def test_declared_parameters_are_those_of_the_architecture(name: str) -> None:
+    with torch.device("meta"):
+        made = network.build(weights.OFFICIAL[name].architecture)
+    assert models.kind(name).declaration.parameters == sum(values.numel() for values in made.parameters())
 
 
 def test_the_registry_lists_the_package() -> None:

@@ -6,7 +6,6 @@ import io
 import resource
 import socket
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from cosmos1050k.errors import InputError
 from leaderboard import weights
 from leaderboard.sam import network
-from tests.cosmos1050k.fetch.site import Site, running
+from tests.cosmos1050k.fetch.site import Site
 from tests.leaderboard.checkpoints import (
     HASTY,
     NAME,
@@ -28,23 +27,9 @@ from tests.leaderboard.checkpoints import (
     same,
     state,
 )  # fmt: skip
+from tests.leaderboard.sam.images import seeded
 
 MADE = [f"{NAME}.safetensors"]
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running() as site:
-        yield site
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project's folder, in which the test runs."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +309,7 @@ def test_a_sum_is_made_anew_when_the_file_changes(project: Path) -> None:
 @pytest.mark.slow
 def test_the_real_architecture(project: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """375 MB of random weights, cut twice on their way."""
-    expected = dict(network.seeded("vit_b").state_dict())
+    expected = dict(seeded("vit_b").state_dict())
     content = pickled(expected)
     site.put("/sam.pth", content, script=[site.cut(100_000_000), site.cut(200_000_000)])
     declare(monkeypatch, content, site.url("/sam.pth"), architecture="vit_b")

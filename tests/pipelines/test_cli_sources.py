@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,7 +20,7 @@ from pipelines import params
 from pipelines.cli import app
 from tests import phantoms
 from tests.conftest import ROOT
-from tests.cosmos1050k.fetch.site import Site, running, zipped
+from tests.cosmos1050k.fetch.site import Site, zipped
 from tests.pipelines.test_cli import cosmos
 
 SLUG = "kvasir_seg"
@@ -35,12 +34,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy2(ROOT / "params.yaml", folder)
     monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running() as site:
-        yield site
 
 
 def run(*arguments: str, fails: bool = False) -> str:

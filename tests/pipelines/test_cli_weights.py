@@ -1,30 +1,14 @@
 """The verb `weights`: what it prints, and what it refuses in one line."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from leaderboard import weights
-from tests.cosmos1050k.fetch.site import Site, running
+from tests.cosmos1050k.fetch.site import Site
 from tests.leaderboard.checkpoints import NAME, Hostile, declare, listed, pickled, same, state
 from tests.pipelines.test_cli_sources import run
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project's folder, in which the test runs."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running() as site:
-        yield site
 
 
 def line(*arguments: str) -> str:

@@ -1,6 +1,5 @@
 """The server, and a project's folder to fetch into."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,22 +7,6 @@ import pytest
 from cosmos1050k import sources
 from cosmos1050k.source import Download
 from tests.cosmos1050k.fetch.folder import SLUG, Declare
-from tests.cosmos1050k.fetch.site import Site, running
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running() as site:
-        yield site
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project's folder, in which the test runs."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture

@@ -10,10 +10,17 @@ from leaderboard.sam import network
 from leaderboard.strategies import STRATEGIES, Prompts, prompts
 
 
+def seeded(architecture: str, seed: int = 0) -> Network:
+    """A network with random weights, always the same for a seed; the state of torch's generator is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return network.build(architecture)
+
+
 @cache
 def tiny(seed: int = 0) -> Network:
     """The small network with random weights, its logits as large as those of a trained one. Only read it."""
-    made = network.seeded("tiny", seed)
+    made = seeded("tiny", seed)
     random = torch.Generator().manual_seed(seed)
     for name, values in made.image_encoder.named_parameters():
         if "rel_pos" in name:  # zero until they are trained

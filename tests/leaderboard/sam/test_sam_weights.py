@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leaderboard.sam import network, weights
+from leaderboard.sam import weights
 from tests.leaderboard.checkpoints import refused, same, state
+from tests.leaderboard.sam.images import seeded
 from tests.leaderboard.sam.test_conversion import POSITION, TOKEN
 
 
@@ -17,7 +18,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def loaded(file: Path, base: Path | None = None) -> dict[str, torch.Tensor]:
-    made = network.seeded("tiny", 1)
+    made = seeded("tiny", 1)
     weights.load(file, made, base)
     return dict(made.state_dict())
 
@@ -81,7 +82,7 @@ def test_what_does_not_fit_changes_nothing(
 ) -> None:
     changed = {**state(), **change}
     save_file({name: tensor for name, tensor in changed.items() if tensor is not None}, file)
-    made = network.seeded("tiny", 1)
+    made = seeded("tiny", 1)
     with refused(str(file), *words):
         weights.load(file, made)
     assert same(dict(made.state_dict()), state(1))

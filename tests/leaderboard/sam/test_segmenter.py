@@ -8,10 +8,9 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as Network
 
-from leaderboard.sam import network
 from leaderboard.sam.segmenter import Sam
 from leaderboard.strategies import STRATEGIES, Prompts
-from tests.leaderboard.sam.images import picture, prompted, tiny
+from tests.leaderboard.sam.images import picture, prompted, seeded, tiny
 
 PROMPTED = [name for name, strategy in STRATEGIES.items() if not strategy.everything]
 #: Logits of so much may have either sign.
@@ -87,7 +86,7 @@ def test_images_are_encoded_together_as_alone_and_leave_nothing_behind() -> None
 
 def test_the_small_network_is_the_same_for_a_seed() -> None:
     state = torch.random.get_rng_state()
-    one, two, other = (network.seeded("tiny", seed).state_dict() for seed in (3, 3, 4))
+    one, two, other = (seeded("tiny", seed).state_dict() for seed in (3, 3, 4))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
@@ -95,4 +94,4 @@ def test_the_small_network_is_the_same_for_a_seed() -> None:
 
 @pytest.mark.slow
 def test_the_real_architecture() -> None:
-    agree(network.seeded("vit_b"), picture(300, 200), prompted("S6", 3, 300, 200), 1)
+    agree(seeded("vit_b"), picture(300, 200), prompted("S6", 3, 300, 200), 1)
