@@ -22,6 +22,10 @@ class Outcome(Generic[Task, Result]):
     failure: str | None = None
 
 
+class Fatal(InputError):
+    """A task's failure that every other task would share: it ends the whole job."""
+
+
 def workers_or_all(workers: int | None) -> int:
     """The number asked for, or one per core this process may use."""
     return workers or len(os.sched_getaffinity(0))
@@ -50,13 +54,17 @@ def run(
     workers: int | None,
     timeout_s: float,
     label: str,
+    unit: str = "case",
+    size: Callable[[Task], int] = lambda _: 1,
 ) -> Iterator[Outcome[Task, Result]]:
     """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
 
-    An `InputError` of a task is its failure, and so is want of memory; any other error is a fault of the
-    program and is raised.
+    `size` tells how many units a task has, which the bar counts; `timeout_s` is the limit of one of them.
+
+    An `InputError` of a task is its failure, and so is want of memory; `Fatal` is raised, and so is any other
+    error, a fault of the program.
     """
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessPool
     from tqdm import tqdm
 
     if not tasks:
@@ -66,23 +74,35 @@ def run(
     with ProcessPool(
         max_workers=min(workers_or_all(workers), len(tasks)), initializer=_single_threaded, context=context
     ) as pool:
-        futures: list[Any] = [pool.schedule(function, args=(task,), timeout=timeout_s) for task in tasks]
+        futures: list[Any] = [
+            pool.schedule(function, args=(task,), timeout=timeout_s * size(task)) for task in tasks
+        ]
         try:
-            for task, future in tqdm(
-                zip(tasks, futures, strict=True), total=len(tasks), desc=label, unit="case", disable=None
-            ):
-                try:
-                    yield Outcome(task, future.result())
-                except InputError as error:
-                    yield Outcome(task, None, str(error))
-                except ProcessExpired as error:
-                    yield Outcome(task, None, f"its process crashed ({_cause(error.exitcode)})")
-                except MemoryError:
-                    yield Outcome(task, None, "out of memory: try fewer workers")
-                except TimeoutError as error:
-                    if error.__cause__ is not None:  # raised by the task, not by the pool
-                        raise
-                    yield Outcome(task, None, f"no result within {timeout_s:.0f} s")
+            with tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None) as bar:
+                for task, future in zip(tasks, futures, strict=True):
+                    outcome: Outcome[Task, Result] = _outcome(task, future, timeout_s * size(task))
+                    bar.update(size(task))
+                    yield outcome
         except BaseException:
             pool.stop()
             raise
+
+
+def _outcome(task: Task, future: Any, timeout_s: float) -> Outcome[Task, Result]:
+    """What became of a task, once that is known."""
+    from pebble import ProcessExpired
+
+    try:
+        return Outcome(task, future.result())
+    except Fatal:
+        raise
+    except InputError as error:
+        return Outcome(task, None, str(error))
+    except ProcessExpired as error:
+        return Outcome(task, None, f"its process crashed ({_cause(error.exitcode)})")
+    except MemoryError:
+        return Outcome(task, None, "out of memory: try fewer workers")
+    except TimeoutError as error:
+        if error.__cause__ is not None:  # raised by the task, not by the pool
+            raise
+        return Outcome(task, None, f"no result within {timeout_s:.0f} s")

@@ -1,28 +1,32 @@
-"""Scores one model on every source: cases over processes, each a unit on disk, then one file per source."""
+"""Scores one model on every source: parts of cases over processes, each a unit, then one file per source."""
 
 import logging
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from cosmos1050k import pool, shards, units
 from cosmos1050k.errors import InputError
 from cosmos1050k.units import MANIFEST
-from leaderboard import models, score
-from leaderboard.board_rows import CaseId, strategies_of
-from leaderboard.models.base import Declaration, StrategyName
+from leaderboard import models, plan, score
+from leaderboard.board_rows import strategies_of
+from leaderboard.machine import DeviceLost, Dtype, Machine
+from leaderboard.models.base import Declaration, Segmenter, StrategyName
+from leaderboard.plan import Task
 from leaderboard.strategies import STRATEGIES
 
 SCORES = Path("leaderboard/scores")
 _UNIT = "scores.parquet"
-#: What of a model's declaration decides its masks.
-_DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", "device", "dtype"}
+#: What one process takes at a time: on a CPU a unit, on a GPU so many images that it seldom waits for more.
+_CHUNK_IMAGES = {"cpu": 1, "cuda": 256}
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,13 @@ class EvaluateOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     strategies: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
     rows: Literal["board", "all"] = "board"
+    #: Where models run that know a GPU; auto: on one if there is one.
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "float32"
+    #: The encoder by `torch.compile`.
+    compiled: bool = False
+    #: Gigabytes of encoded images to keep on disk, in half precision; 0: none.
+    keep_embeddings: float = Field(default=0, ge=0)
 
 
 class BoardRows(BaseModel):
@@ -44,13 +55,18 @@ class BoardRows(BaseModel):
 
 
 class SourceRun(BaseModel):
-    """What a run did with one source; `failures`: `case/modality` → why it could not be scored."""
+    """What a run did with one source.
+
+    `failures`: `case/modality` → why it, or a part of it, could not be scored; `failed_images`: those that
+    the model failed on, under any strategy, these cases' among them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: str
     cases: int
     scores: int
     failures: dict[str, str]
+    failed_images: list[str]
 
 
 class RunManifest(BaseModel):
@@ -66,18 +82,6 @@ class RunManifest(BaseModel):
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One case under some strategies, to turn into a unit; picklable."""
-
-    model: str
-    folder: Path
-    case: dict[str, Any]
-    strategies: tuple[str, ...]
-    units: units.Units
-    key: str
-
-
 def evaluate(
     model: str,
     data: Path,
@@ -88,41 +92,48 @@ def evaluate(
     options: EvaluateOptions | None = None,
     board_rows: BoardRows | None = None,
     workers: int | None = None,
-    case_timeout_s: float = 3600,
+    image_timeout_s: float = 600,
+    image_batch: int | None = None,
+    prompt_batch: int | None = None,
     store: units.Units | None = None,
 ) -> RunManifest:
     """Scores a model on built sources; writes `<source>.parquet` and `manifest.json` into the folder `out`.
 
     Args:
         data: the folder that holds one folder per built source.
-        workers: processes; all cores if not given.
-        store: where finished cases are kept; only those without a finished unit call the model.
+        workers: processes; if not given as many as cores, or as GPUs.
+        image_timeout_s: a part of a case may take so long per image.
+        image_batch, prompt_batch: images encoded and prompts decoded together; as suits the device.
+        store: where finished parts are kept; only those without a finished unit call the model.
 
     Raises:
         InputError: the model is unknown or a source is not built; `out` is as it was.
     """
     started = time.monotonic()
     options, board_rows = options or EvaluateOptions(), board_rows or BoardRows()
-    store = store or units.Units("evaluate")
     kind = models.kind(model)
     kind.check()
-    declaration = kind.declaration
+    machine = machine_of(kind, options, image_batch, prompt_batch)
+    declaration = kind.declared(machine)
     if not sources:
         raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
     versions = {slug: shards.load_manifest(data / slug).version for slug in sources}
-    tasks = _plan(declaration, data, sources, protocol_version, options, board_rows, store)
-    failures = _run(tasks, workers, case_timeout_s)
+    cases = list(_cases(declaration, data, sources, options, board_rows))
+    tasks = plan.tasks(declaration, machine, cases, protocol_version, store or units.Units("evaluate"))
+    failures = _run(tasks, machine, workers, image_timeout_s)
     with units.replacing(out) as folder:
         runs = {}
         for slug in sources:
-            own = [task for task in tasks if task.case["source"] == slug]
-            table = _assembled(own, versions[slug])
+            own = [task for task in tasks if task.part["source"] == slug]
+            table = _assembled(own, declaration, versions[slug])
             pq.write_table(table, folder / f"{slug}.parquet", compression="zstd")
+            lost = table.filter(pc.equal(table["status"], "failed"))["image_id"]
             runs[slug] = SourceRun(
                 version=versions[slug],
-                cases=len({_id(task.case) for task in own}),
+                cases=len({task.case for task in own}),
                 scores=table.num_rows,
-                failures={_name(task): failures[task.key] for task in own if task.key in failures},
+                failures={task.name: failures[task.key] for task in own if task.key in failures},
+                failed_images=pc.unique(lost).to_pylist(),
             )
         manifest = RunManifest(
             protocol_version=protocol_version,
@@ -137,20 +148,42 @@ def evaluate(
     return manifest
 
 
-def _plan(
+def machine_of(
+    kind: type[Segmenter],
+    options: EvaluateOptions,
+    image_batch: int | None = None,
+    prompt_batch: int | None = None,
+) -> Machine:
+    """Where a model of this kind runs."""
+    device = options.device
+    if "cuda" not in kind.devices:
+        device = "cpu"
+    elif device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Machine(
+        device=device,
+        dtype=options.dtype,
+        compiled=options.compiled,
+        embeddings_gb=options.keep_embeddings,
+        image_batch=image_batch,
+        prompt_batch=prompt_batch,
+    )
+
+
+def _cases(
     declaration: Declaration,
     data: Path,
     sources: Sequence[str],
-    protocol_version: int,
     options: EvaluateOptions,
     board_rows: BoardRows,
-    store: units.Units,
-) -> list[_Task]:
-    """One task per case and group of strategies, in the order of sources and their cases."""
+) -> Iterator[tuple[Path, dict[str, Any], tuple[str, ...]]]:
+    """The cases to score, in the order of sources and their cases, each with its folder and strategies."""
     cases = [case for slug in sources for case in shards.load_cases(data / slug)]
     applied = _applied(declaration, options)
     if options.rows == "all":
-        wanted = dict.fromkeys((_id(case) for case in cases), applied)
+        wanted = dict.fromkeys(map(plan.case_id, cases), applied)
     else:
         wanted = strategies_of(
             cases,
@@ -158,19 +191,8 @@ def _plan(
             images=board_rows.images_per_pair,
             images_everything=board_rows.images_per_pair_s1,
         )
-    tasks = []
     for case in cases:
-        for group in _groups(wanted.get(_id(case), ())):
-            key = units.key(
-                version=score.VERSION,
-                protocol=protocol_version,
-                model=declaration.model_dump(mode="json", include=_DECIDES),
-                source=case["source"],
-                case=case["digest"],
-                strategies=group,
-            )
-            tasks.append(_Task(declaration.name, data / case["source"], case, group, store, key))
-    return tasks
+        yield data / case["source"], case, wanted.get(plan.case_id(case), ())
 
 
 def _applied(declaration: Declaration, options: EvaluateOptions) -> tuple[str, ...]:
@@ -178,54 +200,89 @@ def _applied(declaration: Declaration, options: EvaluateOptions) -> tuple[str, .
     return tuple(name for name in STRATEGIES if name in options.strategies and name in declaration.applies)
 
 
-def _id(case: dict[str, Any]) -> CaseId:
-    return CaseId(case["source"], case["case"], case["modality"])
+def _run(
+    tasks: Sequence[Task], machine: Machine, workers: int | None, image_timeout_s: float
+) -> dict[str, str]:
+    """Scores what has no unit yet; returns key → reason for what could not be scored."""
+    if machine.device == "cuda":
+        import torch
 
-
-def _name(task: _Task) -> str:
-    return f"{task.case['case']}/{task.case['modality']}"
-
-
-def _groups(strategies: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Everything apart from the rest: its board is smaller, and leaving it must not undo the others."""
-    everything = tuple(name for name in strategies if STRATEGIES[name].everything)
-    return [group for group in (everything, tuple(n for n in strategies if n not in everything)) if group]
-
-
-def _run(tasks: list[_Task], workers: int | None, timeout_s: float) -> dict[str, str]:
-    """Scores what has no unit yet; returns key → reason for the cases that could not be scored."""
-    pending = [task for task in tasks if not task.units.has(task.key)]
-    kept = len(tasks) - len(pending)
-    label = f"evaluate {tasks[0].model} ({kept} cases kept)" if tasks else "evaluate"
+        workers = min(workers or torch.cuda.device_count(), torch.cuda.device_count())
+    pending = [task for task in tasks if not task.done]
+    kept = sum(task.images for task in tasks) - sum(task.images for task in pending)
+    label = f"evaluate {tasks[0].model} ({kept} images kept)" if tasks else "evaluate"
     failures = {}
-    for outcome in pool.run(_score_case, pending, workers=workers, timeout_s=timeout_s, label=label):
-        if outcome.failure:
-            failures[outcome.task.key] = outcome.failure
-            log.warning("%s/%s: %s", outcome.task.folder.name, _name(outcome.task), outcome.failure)
+    chunks = plan.chunks(pending, _CHUNK_IMAGES[machine.device])
+    while chunks:
+        again: list[tuple[Task, ...]] = []
+        for outcome in pool.run(
+            _score,
+            chunks,
+            workers=workers,
+            timeout_s=image_timeout_s,
+            label=label,
+            unit="image",
+            size=_images,
+        ):
+            left = [task for task in outcome.task if not task.done] if outcome.failure else []
+            if len(outcome.task) > 1:  # one of them may have taken the others along
+                again += [(task,) for task in left]
+                continue
+            for task in left:
+                failures[task.key] = str(outcome.failure)
+                log.warning("%s/%s: %s", task.folder.name, task.name, outcome.failure)
+        chunks = again
     return failures
 
 
-def _score_case(task: _Task) -> None:
-    """Runs in a worker: one case to its unit. What its digest does not cover comes in with `_assembled`."""
-    rows = shards.read_case(task.folder, task.case, score.COLUMNS)
-    table = score.score(models.get(task.model), rows, task.strategies, source_version="")
-    with task.units.write(task.key) as folder:
-        pq.write_table(table, folder / _UNIT, compression="zstd")
+def _images(chunk: Sequence[Task]) -> int:
+    return sum(task.images for task in chunk)
 
 
-def _assembled(tasks: list[_Task], version: str) -> pa.Table:
-    """All scores of one source in the order of its cases; a case without a unit is failed as a whole.
+def _score(chunk: Sequence[Task]) -> None:
+    """Runs in a worker: tasks to units. What a case's digest does not cover comes in with `_assembled`."""
+    first = chunk[0]
+    try:
+        model = models.get(first.model, first.machine)
+    except InputError as error:
+        raise pool.Fatal(str(error)) from None
+    rows = (
+        row for task in chunk for row in shards.read_case(task.folder, task.part, score.COLUMNS).to_pylist()
+    )
+    found = score.scores(model, rows, first.strategies, _threads(first.machine))
+    try:
+        for task in chunk:
+            entries = [entry for image in islice(found, task.images) for entry in image]
+            table = score.table(entries, model.declaration, source_version="")
+            with task.units.write(task.key) as folder:
+                pq.write_table(table, folder / _UNIT, compression="zstd")
+    except DeviceLost:
+        log.exception("the GPU is lost to this process")
+        os._exit(1)  # nothing else in it could be computed either
+
+
+def _threads(machine: Machine) -> int:
+    """To measure masks in: beside a GPU the cores that are its share, beside a network on the CPU one."""
+    if machine.device == "cpu":
+        return 1
+    import torch
+
+    return max(len(os.sched_getaffinity(0)) // torch.cuda.device_count() - 2, 1)
+
+
+def _assembled(tasks: Sequence[Task], declaration: Declaration, version: str) -> pa.Table:
+    """All scores of one source in the order of its cases; what has no unit is failed as a whole.
 
     The source's version and the case's patient are no part of a unit: they may change without its content.
     """
     tables = [score.SCORES_SCHEMA.empty_table()]
     for task in tasks:
-        if task.units.has(task.key):
+        if task.done:
             table = pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA)
         else:
-            rows = shards.read_case(task.folder, task.case, score.KEY_COLUMNS)
-            table = score.failed(models.kind(task.model).declaration, rows, task.strategies, version)
-        tables.append(_filled(_filled(table, "source_version", version), "patient", task.case["patient"]))
+            rows = shards.read_case(task.folder, task.part, score.KEY_COLUMNS)
+            table = score.failed(declaration, rows, task.strategies, version)
+        tables.append(_filled(_filled(table, "source_version", version), "patient", task.part["patient"]))
     return pa.concat_tables(tables)
 
 

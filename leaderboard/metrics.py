@@ -1,6 +1,8 @@
 """DICE, Jaccard, Hausdorff distance, ASSD of a 2D mask (protocol, section 4; paper, section 4.2)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -29,66 +31,65 @@ def score_masks(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict
     Raises:
         ValueError: the shapes differ or the truth is empty.
     """
-    if prediction.shape != truth.shape:
-        raise ValueError(f"a prediction of shape {prediction.shape} for a truth of {truth.shape}")
-    true = np.count_nonzero(truth)
-    if not true:
-        raise ValueError("an empty truth can't be scored")
-    found = np.count_nonzero(prediction)
-    if not found:
-        return {"dice": 0.0, "jaccard": 0.0, "hausdorff": None, "assd": None}
-    both = np.count_nonzero(prediction & truth)
-    hausdorff, assd = _distances(prediction, truth)
-    return {
-        "dice": float(2.0 * both / (found + true)),
-        "jaccard": float(both / (found + true - both)),
-        "hausdorff": hausdorff,
-        "assd": assd,
-    }
+    return Truth.of(truth).score(prediction)
 
 
-def dice(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """2|A∩B|/(|A|+|B|) of two masks H×W; 0 where both are empty."""
-    return dices([prediction], truth)[0]
+@dataclass(frozen=True)
+class Truth:
+    """The true mask of an object, for one prediction after the other: what lies outside its box is nothing.
 
-
-def dices(predictions: Iterable[NDArray[np.bool_]], truth: NDArray[np.bool_]) -> list[float]:
-    """`dice` of each prediction."""
-    found: list[float] = dice_matrix(predictions, [truth])[:, 0].tolist()
-    return found
-
-
-def dice_matrix(
-    predictions: Iterable[NDArray[np.bool_]], truths: Sequence[NDArray[np.bool_]]
-) -> NDArray[np.float64]:
-    """`dice` of each of n predictions with each of m truths, n×m; one prediction is held at a time."""
-    against = Truths(truths)
-    rows = [against.dices(prediction) for prediction in predictions]
-    return np.array(rows, np.float64).reshape(len(rows), len(truths))
-
-
-class Truths:
-    """The true masks H×W of one image, for one prediction after the other.
-
-    Of each it keeps the area and the pixels in its box, and seeks there alone what a prediction shares.
+    Args:
+        shape: H×W of the picture.
+        box: rows and columns of the box around the mask, tight.
+        inside: the mask's pixels in it.
     """
 
-    def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
-        self._areas = np.array([np.count_nonzero(mask) for mask in masks], np.int64)
-        boxes = [_box(mask) for mask in masks]
-        self._parts = [(box, mask[box].copy()) for box, mask in zip(boxes, masks, strict=True)]
+    shape: tuple[int, ...]
+    box: tuple[slice, slice]
+    inside: NDArray[np.bool_]
 
-    def dices(self, prediction: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """`dice` of a prediction with each of the m truths."""
-        shared = [np.count_nonzero(prediction[box] & inside) for box, inside in self._parts]
-        sizes = np.count_nonzero(prediction) + self._areas
-        return 2.0 * np.array(shared, np.int64) / np.maximum(sizes, 1)
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> "Truth":
+        """That of a mask H×W bool."""
+        box = _box(mask)
+        return cls(mask.shape, box, mask[box].copy())
+
+    @cached_property
+    def area(self) -> int:
+        return int(np.count_nonzero(self.inside))
+
+    def score(self, prediction: NDArray[np.bool_]) -> dict[str, float | None]:
+        """As `score_masks`."""
+        if prediction.shape != self.shape:
+            raise ValueError(f"a prediction of shape {prediction.shape} for a truth of {self.shape}")
+        if not self.area:
+            raise ValueError("an empty truth can't be scored")
+        found = np.count_nonzero(prediction)
+        if not found:
+            return {"dice": 0.0, "jaccard": 0.0, "hausdorff": None, "assd": None}
+        both = np.count_nonzero(prediction[self.box] & self.inside)
+        crop = _around(_box(prediction), self.box)
+        truth = np.zeros([side.stop - side.start for side in crop], bool)
+        truth[_within(self.box, crop)] = self.inside
+        hausdorff, assd = _distances(prediction[crop], truth)
+        return {
+            "dice": float(2.0 * both / (found + self.area)),
+            "jaccard": float(both / (found + self.area - both)),
+            "hausdorff": hausdorff,
+            "assd": assd,
+        }
+
+
+def dices(prediction: NDArray[np.bool_], truths: Sequence[Truth]) -> NDArray[np.float64]:
+    """2|A∩B|/(|A|+|B|) of a prediction H×W with each of m truths; 0 where both are empty."""
+    shared = [np.count_nonzero(prediction[truth.box] & truth.inside) for truth in truths]
+    sizes = np.count_nonzero(prediction) + np.array([truth.area for truth in truths], np.int64)
+    return 2.0 * np.array(shared, np.int64) / np.maximum(sizes, 1)
 
 
 def _distances(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Hausdorff distance and ASSD, on the box around both masks: what lies outside changes nothing."""
-    crop = _box(prediction | truth)
-    a, b = _border(prediction[crop]), _border(truth[crop])
+    """Hausdorff distance and ASSD of two masks on the box around both: what lies outside changes nothing."""
+    a, b = _border(prediction), _border(truth)
     if np.hypot(*a.shape) >= _EXACT_BELOW or (
         (np.count_nonzero(a) + np.count_nonzero(b)) * _TREE_FACTOR < a.size
     ):
@@ -97,6 +98,19 @@ def _distances(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple
         there, back = _by_transform(a, b)
     both = np.concatenate([there, back])
     return float(both.max()), float(both.mean())
+
+
+def _around(one: tuple[slice, slice], other: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The box around two."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def _within(box: tuple[slice, slice], crop: tuple[slice, slice]) -> tuple[slice, ...]:
+    """A box in the places of a crop."""
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, crop, strict=True))
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -1,7 +1,11 @@
 """One model on the rows of one case: prompts, masks, choice among them, metrics (protocol, sections 2–4)."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,17 +13,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cosmos1050k import pictures
+from cosmos1050k.errors import InputError
 from cosmos1050k.regions import mask_of
 from cosmos1050k.schema import SMALL_AREA
-from leaderboard.metrics import dices, score_masks
-from leaderboard.models.base import Candidates, Declaration, Segmenter
+from leaderboard.ahead import ahead
+from leaderboard.machine import DeviceLost
+from leaderboard.metrics import Truth
+from leaderboard.models.base import Declaration, Segmenter
+from leaderboard.selection import METRICS, SELECTIONS, best_of, chosen, nothing
 from leaderboard.strategies import STRATEGIES, prompts
 
 #: Of the step from a case's rows to its scores; a change of what it gives needs a new number.
 VERSION = 2
 
-SELECTIONS = ("oracle", "predicted_iou")
-METRICS = ("dice", "jaccard", "hausdorff", "assd")
 #: `failed`: the model raised an error on the image. Both others are answers; `empty` has no pixel.
 STATUSES = ("scored", "empty", "failed")
 
@@ -41,6 +47,8 @@ SCORES_SCHEMA = pa.schema(
 #: What `score` needs of a row of the dataset.
 KEY_COLUMNS = ["image_id", "source", "patient", "objects"]
 COLUMNS = [*KEY_COLUMNS, "image", "mask"]
+#: Images whose masks are still being measured while the model goes on.
+_UNFINISHED = 2
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +65,34 @@ def score(model: Segmenter, rows: pa.Table, strategies: Sequence[str], source_ve
         `SCORES_SCHEMA`, in the order of rows, objects, strategies. Where the model raises an error the
         image's objects have status `failed` and DICE 0, and the error is logged.
     """
+    found = scores(model, rows.select(COLUMNS).to_pylist(), strategies)
+    return table([entry for image in found for entry in image], model.declaration, source_version)
+
+
+def scores(
+    model: Segmenter, rows: Iterable[Mapping[str, Any]], strategies: Sequence[str], threads: int = 1
+) -> Iterator[list[dict[str, Any]]]:
+    """Per row its scores, by object, then by strategy; each image is encoded once.
+
+    The next rows are decoded, and the last ones' masks measured, while the model works.
+
+    Args:
+        threads: to measure masks in.
+
+    Raises:
+        MemoryError, DeviceLost: the machine failed, not the model.
+    """
     wanted = [name for name in strategies if name in model.declaration.applies]
-    scores: list[dict[str, Any]] = []
-    for row in rows.select(COLUMNS).to_pylist():
-        scores += _score_row(model, row, wanted)
-    return _table(scores, model.declaration, source_version)
+    unfinished: deque[_Asked] = deque()
+    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(threads) as scoring:
+        images = ahead(reading, _read, rows, 2 * model.image_batch)
+        while batch := list(islice(images, model.image_batch)):
+            for image, embedding in zip(batch, _embedded(model, batch, wanted), strict=True):
+                unfinished.append(_asked(model, image, embedding, wanted, scoring))
+                if len(unfinished) > _UNFINISHED:
+                    yield _finished(model, unfinished.popleft(), wanted)
+        while unfinished:
+            yield _finished(model, unfinished.popleft(), wanted)
 
 
 def failed(
@@ -69,46 +100,130 @@ def failed(
 ) -> pa.Table:
     """The scores of rows on which a model gave no answer at all: every object failed."""
     wanted = [name for name in strategies if name in declaration.applies]
-    scores = [
+    given_up = [
         {**_key(row, index, name), **_failure(name)}
         for row in rows.select(KEY_COLUMNS).to_pylist()
         for index in _scored(row["objects"])
         for name in wanted
     ]
-    return _table(scores, declaration, source_version)
+    return table(given_up, declaration, source_version)
 
 
-def _table(scores: list[dict[str, Any]], declaration: Declaration, source_version: str) -> pa.Table:
-    for entry in scores:
+def table(entries: list[dict[str, Any]], declaration: Declaration, source_version: str) -> pa.Table:
+    """`SCORES_SCHEMA` of what `scores` gives."""
+    for entry in entries:
         entry |= {"model": declaration.name, "source_version": source_version}
-    return pa.Table.from_pylist(scores, schema=SCORES_SCHEMA)
+    return pa.Table.from_pylist(entries, schema=SCORES_SCHEMA)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A row decoded: its picture, and of its objects that are scored the places, entries and masks."""
+
+    row: Mapping[str, Any]
+    picture: NDArray[np.uint8]
+    indices: list[int]
+    objects: list[Mapping[str, Any]]
+    truths: list[Truth]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An image and, per strategy, its objects' scores to come; or what the model failed with."""
+
+    image: _Image
+    answers: dict[str, list[Future[dict[str, Any]]] | Exception]
+
+
+def _read(row: Mapping[str, Any]) -> _Image:
+    indices = _scored(row["objects"])
+    objects = [row["objects"][index] for index in indices]
+    if not objects:
+        return _Image(row, np.zeros((0, 0, 3), np.uint8), [], [], [])
+    regions = pictures.decode(row["mask"]["bytes"])
+    truths = [_truth(row["image_id"], regions, entry) for entry in objects]
+    return _Image(row, _rgb(pictures.decode(row["image"]["bytes"])), indices, objects, truths)
+
+
+def _truth(image_id: str, regions: NDArray[np.uint8], entry: Mapping[str, Any]) -> Truth:
+    """An object's mask, read from its box alone.
+
+    Raises:
+        InputError: the row is not as it was built.
+    """
+    x0, y0, x1, y1 = entry["box"]
+    box = slice(y0, y1 + 1), slice(x0, x1 + 1)
+    truth = Truth(regions.shape, box, mask_of(regions[box], entry["values"]))
+    if truth.area != entry["area"]:
+        problem = f"{entry['pair']} has {truth.area} pixels in its box, and {entry['area']} are stored"
+        raise InputError(f"{image_id}: {problem}; build the source again")
+    return truth
+
+
+def _embedded(model: Segmenter, images: Sequence[_Image], strategies: Sequence[str]) -> list[Any]:
+    """An embedding per image, or the error that the model raised on it; none where nothing is to be asked."""
+    asked = [image for image in images if image.objects and strategies]
+    try:
+        found = iter(model.embed([image.picture for image in asked]) if asked else [])
+    except (MemoryError, DeviceLost):
+        raise
+    except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
+        if len(images) == 1:
+            return [error]
+        return [one for image in images for one in _embedded(model, [image], strategies)]
+    return [next(found) if image.objects and strategies else None for image in images]
+
+
+def _asked(
+    model: Segmenter, image: _Image, embedding: Any, strategies: Sequence[str], scoring: Executor
+) -> _Asked:
+    answers: dict[str, list[Future[dict[str, Any]]] | Exception] = {}
+    for name in strategies if image.objects else ():
+        try:
+            if isinstance(embedding, Exception):
+                raise embedding
+            answers[name] = _answers(model, image, embedding, name, scoring)
+        except (MemoryError, DeviceLost):
+            raise
+        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
+            answers[name] = error
+    return _Asked(image, answers)
+
+
+def _answers(
+    model: Segmenter, image: _Image, embedding: Any, strategy: str, scoring: Executor
+) -> list[Future[dict[str, Any]]]:
+    if STRATEGIES[strategy].everything:
+        best = list(best_of(model.everything(embedding), image.truths))
+        return [scoring.submit(dict, entry) for entry in best]
+    answers = model.prompt(embedding, prompts(STRATEGIES[strategy], image.objects))
+    return [
+        scoring.submit(chosen, strategy, answer, truth)
+        for answer, truth in zip(answers, image.truths, strict=True)
+    ]
+
+
+def _finished(model: Segmenter, asked: _Asked, strategies: Sequence[str]) -> list[dict[str, Any]]:
+    row, found = asked.image.row, {}
+    for name, answers in asked.answers.items():
+        try:
+            if isinstance(answers, Exception):
+                raise answers
+            found[name] = [answer.result() for answer in answers]
+        except (MemoryError, DeviceLost):
+            raise
+        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
+            log.warning("%s failed on %s under %s: %r", model.declaration.name, row["image_id"], name, error)
+            found[name] = [_failure(name) for _ in asked.image.objects]
+    return [
+        {**_key(row, index, name), **found[name][place]}
+        for place, index in enumerate(asked.image.indices)
+        for name in strategies
+    ]
 
 
 def _scored(objects: Sequence[Mapping[str, Any]]) -> list[int]:
     return [index for index, entry in enumerate(objects) if entry["area"] > SMALL_AREA]
-
-
-def _score_row(model: Segmenter, row: dict[str, Any], strategies: Sequence[str]) -> list[dict[str, Any]]:
-    """All scores of one image, by object, then by strategy. The image is encoded once."""
-    indices = _scored(row["objects"])
-    objects = [row["objects"][index] for index in indices]
-    regions = pictures.decode(row["mask"]["bytes"])
-    truths = [mask_of(regions, entry["values"]) for entry in objects]
-    found: dict[str, list[dict[str, Any]]] = {}
-    embeddings: list[Any] = []
-    for name in strategies if objects else ():
-        try:
-            embeddings = embeddings or model.embed([_rgb(pictures.decode(row["image"]["bytes"]))])
-            answers = _answers(model, embeddings[0], name, objects)
-            found[name] = [_chosen(name, *pair) for pair in zip(answers, truths, strict=True)]
-        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
-            log.warning("%s failed on %s under %s: %r", model.declaration.name, row["image_id"], name, error)
-            found[name] = [_failure(name) for _ in objects]
-    return [
-        {**_key(row, index, name), **found[name][place]}
-        for place, index in enumerate(indices)
-        for name in strategies
-    ]
 
 
 def _key(row: Mapping[str, Any], index: int, strategy: str) -> dict[str, Any]:
@@ -125,62 +240,5 @@ def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
 
 
-def _answers(
-    model: Segmenter, embedding: Any, strategy: str, objects: Sequence[Mapping[str, Any]]
-) -> Iterator[Candidates | Sequence[NDArray[np.bool_]]]:
-    """Per object the candidates it was prompted for; under everything, for each the same masks."""
-    if not STRATEGIES[strategy].everything:
-        yield from model.prompt(embedding, prompts(STRATEGIES[strategy], objects))
-        return
-    masks = list(model.everything(embedding))
-    yield from (masks for _ in objects)
-
-
-def _chosen(
-    strategy: str, answer: Candidates | Sequence[NDArray[np.bool_]], truth: NDArray[np.bool_]
-) -> dict[str, Any]:
-    """Status and, per selection, the metrics of the candidate it chooses; ties go to the lowest index.
-
-    Raises:
-        ValueError: a mask is not bool or of another size, or ratings are missing or no numbers.
-    """
-    masks = answer.masks if isinstance(answer, Candidates) else answer
-    ratings = answer.predicted_iou if isinstance(answer, Candidates) else None
-    if any(mask.dtype != bool or mask.shape != truth.shape for mask in masks):
-        raise ValueError(f"a mask is not bool of shape {truth.shape}")
-    if ratings is not None and (len(ratings) != len(masks) or not np.isfinite(ratings).all()):
-        raise ValueError(f"{len(masks)} masks are rated {ratings}")
-    if not len(masks):
-        return {"status": "empty", **_nothing(strategy)}
-    choices = {"oracle": int(np.argmax(dices(masks, truth)))}
-    if ratings is not None:
-        choices["predicted_iou"] = int(np.argmax(ratings))
-    measured = {
-        place: {
-            **score_masks(masks[place], truth),
-            "candidate": place,
-            "predicted_iou": float(ratings[place]) if ratings is not None else None,
-        }
-        for place in set(choices.values())
-    }
-    result = {
-        f"{name}_{selection}": value
-        for selection, place in choices.items()
-        for name, value in measured[place].items()
-    }
-    # The status is of the oracle's mask, which is empty only if no candidate has a pixel of the truth.
-    return {"status": "scored" if masks[choices["oracle"]].any() else "empty", **result}
-
-
-def _nothing(strategy: str) -> dict[str, Any]:
-    """The score where there is no mask: everything has the oracle's selection alone (protocol, section 3)."""
-    selections = SELECTIONS[:1] if STRATEGIES[strategy].everything else SELECTIONS
-    return {
-        f"{name}_{selection}": 0.0 if name in ("dice", "jaccard") else None
-        for selection in selections
-        for name, _ in _CHOSEN
-    }
-
-
 def _failure(strategy: str) -> dict[str, Any]:
-    return {"status": "failed", **_nothing(strategy)}
+    return {"status": "failed", **nothing(strategy)}

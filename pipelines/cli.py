@@ -4,7 +4,7 @@ import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA
-from pipelines import cli_sources, cli_weights, params, stage
+from pipelines import cli_sources, cli_tolerance, cli_weights, params, stage
 
 app = typer.Typer(
     help="COSMOS 1050K: build the dataset, score models, read the board.",
@@ -30,6 +30,7 @@ class ExportFormat(StrEnum):
 
 for verb in (*cli_sources.VERBS, cli_weights.weights):
     app.command()(verb)
+app.command()(cli_tolerance.tolerance)
 
 
 @app.command()
@@ -60,11 +61,12 @@ def build(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Option(help="A model of leaderboard/models.")],
+    model: Annotated[str, typer.Option(help="A model of leaderboard/models or data/models.")],
     data: Annotated[
         Path | None, typer.Option(help="Score all built sources below this folder instead.")
     ] = None,
     strategies: Annotated[str | None, typer.Option(help="Such as S1,S5; default: params.yaml's.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; default: params.yaml's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Default leaderboard/scores/MODEL.")] = None,
 ) -> None:
     """Score one model on the sources of params.yaml. Finished cases are kept."""
@@ -75,10 +77,10 @@ def evaluate(
 
     with stage.reported():
         given = params.load()
-        if strategies is not None:
-            given = given.model_copy(
-                update={"evaluate": given.evaluate | {"strategies": _listed(strategies)}}
-            )
+        changes: dict[str, Any] = {"strategies": _listed(strategies)} if strategies is not None else {}
+        if device is not None:
+            changes["device"] = device
+        given = given.model_copy(update={"evaluate": given.evaluate | changes})
         describe(
             run(
                 model,
@@ -89,7 +91,9 @@ def evaluate(
                 options=given.section("evaluate", EvaluateOptions),
                 board_rows=given.section("board_rows", BoardRows),
                 workers=given.runtime.workers,
-                case_timeout_s=given.runtime.evaluate_case_timeout_s,
+                image_timeout_s=given.runtime.evaluate_image_timeout_s,
+                image_batch=given.runtime.image_batch,
+                prompt_batch=given.runtime.prompt_batch,
             )
         )
 

@@ -30,11 +30,13 @@ class _Closed(BaseModel):
 
 
 class Runtime(_Closed):
-    """How it runs; changes no result."""
+    """How it runs; changes no result beyond rounding."""
 
     workers: int | None = Field(default=None, ge=1)
     build_case_timeout_s: float = Field(default=600, gt=0)
-    evaluate_case_timeout_s: float = Field(default=3600, gt=0)
+    evaluate_image_timeout_s: float = Field(default=600, gt=0)
+    image_batch: int | None = Field(default=None, ge=1)
+    prompt_batch: int | None = Field(default=None, ge=1)
 
 
 class Params(_Closed):

@@ -5,6 +5,7 @@ import pkgutil
 from functools import cache
 
 from cosmos1050k.errors import InputError
+from leaderboard.machine import Machine
 from leaderboard.models.base import Segmenter
 
 
@@ -26,10 +27,10 @@ def kind(name: str) -> type[Segmenter]:
 
 
 @cache
-def get(name: str) -> Segmenter:
+def get(name: str, machine: Machine = Machine()) -> Segmenter:  # noqa: B008 (frozen)
     """A model, ready to embed and prompt; made once per process.
 
     Raises:
         InputError: there is no such model, or its weights are missing or unfit.
     """
-    return kind(name)()
+    return kind(name).on(machine)

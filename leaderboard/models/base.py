@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from leaderboard.machine import Device, Machine
 from leaderboard.strategies import STRATEGIES, Prompts
 
 StrategyName = Literal["S1", "S2", "S3", "S4", "S5", "S6"]
@@ -32,7 +33,9 @@ class Declaration(BaseModel):
     limits: str = ""
     parameters: int = 0
     weights_sha256: str | None = None
-    device: Literal["cpu"] = "cpu"
+    #: The model whose other parts a finetuned mask decoder stands on.
+    base: str | None = None
+    device: Device = "cpu"
     dtype: str
 
     @property
@@ -41,9 +44,18 @@ class Declaration(BaseModel):
         return {name: self.limits for name in STRATEGIES if name not in self.applies}
 
 
+class Answer(Protocol):
+    """A model's answer for one object: `masks` c×H×W bool, of the image's size; ratings `predicted_iou` c."""
+
+    @property
+    def masks(self) -> NDArray[np.bool_]: ...
+    @property
+    def predicted_iou(self) -> NDArray[np.float32]: ...
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """A model's answer for one object: `masks` c×H×W bool, of the image's size; ratings `predicted_iou` c."""
+    """An answer whose masks are at hand."""
 
     masks: NDArray[np.bool_]
     predicted_iou: NDArray[np.float32]
@@ -52,7 +64,25 @@ class Candidates:
 class Segmenter(ABC):
     """A promptable model. It keeps nothing between images: all that it knows of one is in the embedding."""
 
-    declaration: ClassVar[Declaration]
+    declaration: Declaration
+    #: Device classes it can run on.
+    devices: ClassVar[tuple[Device, ...]] = ("cpu",)
+    #: Images that it is best given together.
+    image_batch: int = 1
+
+    @classmethod
+    def on(cls, machine: Machine) -> Self:
+        """The model as it runs there; one that knows a CPU alone is the same everywhere.
+
+        Raises:
+            InputError: its weights are missing or unfit.
+        """
+        return cls()
+
+    @classmethod
+    def declared(cls, machine: Machine) -> Declaration:
+        """Its declaration as it runs there; of its weights nothing is read."""
+        return cls.declaration
 
     @classmethod
     def check(cls) -> None:
@@ -75,7 +105,7 @@ class Segmenter(ABC):
         """
 
     @abstractmethod
-    def prompt(self, embedding: Any, prompts: Prompts) -> Iterator[Candidates]:
+    def prompt(self, embedding: Any, prompts: Prompts) -> Iterator[Answer]:
         """The masks of every prompted object of one image, in the order of the prompts."""
 
     def everything(self, embedding: Any) -> Iterator[NDArray[np.bool_]]:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from isal import isal_zlib
 from numpy.typing import NDArray
 from segment_anything.utils.amg import build_point_grid
 from torchvision.ops.boxes import batched_nms
+
+from leaderboard.sam.batches import halving
 
 if TYPE_CHECKING:
     from leaderboard.sam.segmenter import Embedding, Sam
@@ -31,17 +34,23 @@ class Filters:
 
 @dataclass(frozen=True)
 class _Found:
-    """A mask cut out by its box [x0, y0, x1, y1], both ends inside, as packed bits."""
+    """A mask cut out by its box [x0, y0, x1, y1], both ends inside, its bits packed and compressed."""
 
     box: tuple[int, int, int, int]
-    bits: NDArray[np.uint8]
+    bits: bytes
     rating: float
 
 
 def masks(sam: "Sam", embedding: "Embedding", filters: Filters | None = None) -> Iterator[NDArray[np.bool_]]:
     """All masks H×W, the best rated first."""
     filters = filters or Filters()
-    found = [one for batch in _batches(sam, embedding, filters) for one in batch]
+    height, width = embedding.original_size
+    grid = sam.placed(build_point_grid(filters.points_per_side) * (width, height), embedding)
+
+    def passing(part: slice) -> list[_Found]:
+        return _passing(sam, embedding, grid[part], filters)
+
+    found = list(halving(passing, len(grid), sam.prompt_batch, "points"))
     if not found:
         return
     kept = batched_nms(
@@ -54,21 +63,18 @@ def masks(sam: "Sam", embedding: "Embedding", filters: Filters | None = None) ->
         yield _whole(found[place], embedding.original_size)
 
 
-def _batches(sam: "Sam", embedding: "Embedding", filters: Filters) -> Iterator[list[_Found]]:
-    """What passes the filters, the grid's points a batch at a time."""
-    height, width = embedding.original_size
-    grid = sam.placed(build_point_grid(filters.points_per_side) * (width, height), embedding)
-    for start in range(0, len(grid), sam.prompt_batch):
-        # The owner's generator leaves the points in double precision.
-        points = torch.as_tensor(grid[start : start + sam.prompt_batch, None], device=sam.device)
-        labels = torch.ones(points.shape[:2], dtype=torch.int, device=sam.device)
-        low, ratings = sam.decode(embedding, (points, labels), None)
-        yield [
-            found
-            for logits, rating in zip(low.reshape(-1, *low.shape[2:]), ratings.ravel(), strict=True)
-            if rating > filters.predicted_iou
-            and (found := _stable(sam.upscaled(logits, embedding), float(rating), sam, filters))
-        ]
+def _passing(sam: "Sam", embedding: "Embedding", grid: NDArray[np.float64], filters: Filters) -> list[_Found]:
+    """What passes the filters of the masks of some points n×2."""
+    # The owner's generator leaves the points in double precision.
+    points = torch.as_tensor(grid[:, None], device=sam.device)
+    labels = torch.ones(points.shape[:2], dtype=torch.int, device=sam.device)
+    low, ratings = sam.decode(embedding, (points, labels), None)
+    return [
+        found
+        for logits, rating in zip(low.reshape(-1, *low.shape[2:]), ratings.ravel(), strict=True)
+        if rating > filters.predicted_iou
+        and (found := _stable(sam.upscaled(logits, embedding), float(rating), sam, filters))
+    ]
 
 
 def _stable(logits: NDArray[np.float32], rating: float, sam: "Sam", filters: Filters) -> _Found | None:
@@ -82,15 +88,22 @@ def _stable(logits: NDArray[np.float32], rating: float, sam: "Sam", filters: Fil
     mask = logits > threshold
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
-        return _Found((0, 0, 0, 0), np.zeros(1, np.uint8), rating)
+        return _Found((0, 0, 0, 0), _packed(np.zeros((1, 1), bool)), rating)
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    return _Found((x0, y0, x1, y1), np.packbits(mask[y0 : y1 + 1, x0 : x1 + 1]), rating)
+    return _Found((x0, y0, x1, y1), _packed(mask[y0 : y1 + 1, x0 : x1 + 1]), rating)
+
+
+def _packed(mask: NDArray[np.bool_]) -> bytes:
+    # A mask is smooth: a few percent of its bits remain, so that a grid of 256×256 points is possible.
+    packed: bytes = isal_zlib.compress(np.packbits(mask), 1)
+    return packed
 
 
 def _whole(found: _Found, size: tuple[int, int]) -> NDArray[np.bool_]:
     x0, y0, x1, y1 = found.box
     height, width = y1 - y0 + 1, x1 - x0 + 1
     mask = np.zeros(size, bool)
-    bits = np.unpackbits(found.bits, count=height * width).reshape(height, width)
+    packed = np.frombuffer(isal_zlib.decompress(found.bits), np.uint8)
+    bits = np.unpackbits(packed, count=height * width).reshape(height, width)
     mask[y0 : y1 + 1, x0 : x1 + 1] = bits.view(bool)
     return mask

@@ -1,8 +1,10 @@
 """SAM behind the platform's interface: one encoding per image, its prompts in batches (paper, section 3)."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, Self
 
 import cv2
 import numpy as np
@@ -12,22 +14,41 @@ from segment_anything.modeling import Sam as Network
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from leaderboard import weights
-from leaderboard.models.base import Candidates, Segmenter
-from leaderboard.sam import everything, official
+from leaderboard.machine import Device, Machine
+from leaderboard.models.base import Answer, Declaration, Segmenter
+from leaderboard.sam import decoder, everything, gpus, official
 from leaderboard.sam.attention import fuse
+from leaderboard.sam.batches import halving
+from leaderboard.sam.embeddings import Kept
 from leaderboard.strategies import Prompts
 
 #: Prompts decoded together. On a CPU each copy of the image's embedding costs more than a batch saves.
-PROMPT_BATCH = {"cpu": 1, "cuda": 64}
+PROMPT_BATCH: Mapping[Device, int] = {"cpu": 1, "cuda": 64}
+#: Images encoded together.
+IMAGE_BATCH: Mapping[Device, int] = {"cpu": 1, "cuda": 4}
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """An encoded image: features 1×C×h×w, and height and width of what the network saw and of the image."""
+    """An encoded image: what all its prompts share; height and width the network saw, and the image's own."""
 
-    features: torch.Tensor
+    shared: decoder.Shared
     input_size: tuple[int, int]
     original_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An answer as the network gives it, logits c×h×w and ratings c; its masks are made when asked for."""
+
+    sam: "Sam"
+    embedding: Embedding
+    low: NDArray[np.float32]
+    predicted_iou: NDArray[np.float32]
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        return self.sam.masks(self.low, self.embedding)
 
 
 class Sam(Segmenter):
@@ -36,40 +57,100 @@ class Sam(Segmenter):
     Args:
         network: in evaluation mode, with its weights; by default those of the declared checkpoint. Its
             attention is exchanged for an equal one that is faster.
-        device: where it runs.
-        prompt_batch: prompts decoded together; by default what suits the device.
+        machine: where and how it runs; on CUDA, on a device that no other process of ours has taken.
     """
 
+    devices: ClassVar[tuple[Device, ...]] = ("cpu", "cuda")
     multimask: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        network: Network | None = None,
-        device: str = "cpu",
-        prompt_batch: int | None = None,
-    ) -> None:
-        self.device = torch.device(device)
-        self.network = fuse(network or official.loaded(self.declaration.name)).to(self.device)
-        self.prompt_batch = prompt_batch or PROMPT_BATCH[self.device.type]
+    def __init__(self, network: Network | None = None, machine: Machine | None = None) -> None:
+        machine = machine or Machine()
+        self.declaration = self.declared(machine)
+        self.device = gpus.device(machine.device)
+        self.dtype: torch.dtype = getattr(torch, machine.dtype)
+        self.prompt_batch = machine.prompt_batch or PROMPT_BATCH[machine.device]
+        self.image_batch = machine.image_batch or IMAGE_BATCH[machine.device]
+        self.network = fuse(network or self.load()).to(self.device)
         self.side: int = self.network.image_encoder.img_size
         self._resize = ResizeLongestSide(self.side)
+        encoder = self.network.image_encoder
+        self._encoder = torch.compile(encoder) if machine.compiled else encoder
+        self._kept = Kept(self._encoder_sum(), machine.embeddings_gb) if machine.embeddings_gb else None
         with torch.inference_mode():
             self._positions = self.network.prompt_encoder.get_dense_pe()
+
+    @classmethod
+    def on(cls, machine: Machine) -> Self:
+        return cls(machine=machine)
+
+    @classmethod
+    def declared(cls, machine: Machine) -> Declaration:
+        return cls.declaration.model_copy(update={"device": machine.device, "dtype": machine.numerics})
 
     @classmethod
     def check(cls) -> None:
         weights.path(cls.declaration.name)
 
+    @classmethod
+    def load(cls) -> Network:
+        """The declared network with its weights.
+
+        Raises:
+            InputError: they are missing or unfit.
+        """
+        return official.loaded(cls.declaration.name)
+
     @torch.inference_mode()
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+        return list(halving(lambda part: self._embed(images[part]), len(images), self.image_batch, "images"))
+
+    def _embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         prepared = [self.prepared(image) for image in images]
-        sizes = [(one.shape[-2], one.shape[-1]) for one in prepared]
-        batch = torch.cat([self._padded(one) for one in prepared])
-        features = self.network.image_encoder(batch)
-        return [
-            Embedding(features[place : place + 1], size, (image.shape[0], image.shape[1]))
-            for place, (size, image) in enumerate(zip(sizes, images, strict=True))
-        ]
+        features = self._loaded(images)
+        missing = [place for place in range(len(images)) if place not in features]
+        if missing:
+            batch = torch.cat([self._padded(prepared[place]) for place in missing])
+            with self._autocast():
+                encoded = self._encoder(batch).float().split(1)
+            features |= dict(zip(missing, encoded, strict=True))
+            self._save(images, features, missing)
+        made = []
+        for place, (one, image) in enumerate(zip(prepared, images, strict=True)):
+            with self._autocast():
+                shared = decoder.share(self.network, features[place], self._positions)
+            height, width = one.shape[-2:]
+            made.append(Embedding(shared, (height, width), (image.shape[0], image.shape[1])))
+        return made
+
+    def _loaded(self, images: Sequence[NDArray[np.uint8]]) -> dict[int, torch.Tensor]:
+        """Of the images whose features are kept, their place → the features."""
+        if self._kept is None:
+            return {}
+        found = {place: self._kept.load(image) for place, image in enumerate(images)}
+        return {
+            place: features.to(self.device).float()
+            for place, features in found.items()
+            if features is not None
+        }
+
+    def _save(
+        self, images: Sequence[NDArray[np.uint8]], features: dict[int, torch.Tensor], new: list[int]
+    ) -> None:
+        """Keeps new features, and rounds them to what a later run would find."""
+        if self._kept is None:
+            return
+        for place in new:
+            half = features[place].half()
+            self._kept.save(images[place], half)
+            features[place] = half.float()
+
+    def _encoder_sum(self) -> str:
+        declared = self.declaration
+        parts = (declared.weights_sha256, declared.preprocessing, declared.device, declared.dtype)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def prepared(self, image: NDArray[np.uint8]) -> torch.Tensor:
         """The image 1×3×h×w as the network takes it, before it is padded to a square."""
@@ -81,25 +162,29 @@ class Sam(Segmenter):
         height, width = image.shape[-2:]
         return torch.nn.functional.pad(image, (0, self.side - width, 0, self.side - height))
 
-    def prompt(self, embedding: Embedding, prompts: Prompts) -> Iterator[Candidates]:
+    def prompt(self, embedding: Embedding, prompts: Prompts) -> Iterator[Answer]:
         for low, ratings in self.low_resolution(embedding, prompts):
-            yield Candidates(self.masks(low, embedding), ratings)
+            yield Decoded(self, embedding, low, ratings)
 
     def low_resolution(
         self, embedding: Embedding, prompts: Prompts
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Per object the logits of its candidates, c×(side/4)×(side/4), and their ratings."""
-        for start in range(0, len(prompts), self.prompt_batch):
-            part = slice(start, start + self.prompt_batch)
-            points = boxes = None
-            if prompts.points is not None and prompts.labels is not None:
-                coordinates = self.placed(prompts.points[part], embedding)
-                points = self._tensor(coordinates), self._tensor(prompts.labels[part], torch.int)
-            if prompts.boxes is not None:
-                corners = self.placed(prompts.boxes[part].reshape(-1, 2, 2), embedding)
-                boxes = self._tensor(corners.reshape(-1, 4))
-            low, ratings = self.decode(embedding, points, boxes)
-            yield from zip(low, ratings, strict=True)
+        return halving(
+            lambda part: self._prompted(embedding, prompts, part), len(prompts), self.prompt_batch, "prompts"
+        )
+
+    def _prompted(
+        self, embedding: Embedding, prompts: Prompts, part: slice
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        points = boxes = None
+        if prompts.points is not None and prompts.labels is not None:
+            coordinates = self.placed(prompts.points[part], embedding)
+            points = self._tensor(coordinates), self._tensor(prompts.labels[part], torch.int)
+        if prompts.boxes is not None:
+            corners = self.placed(prompts.boxes[part].reshape(-1, 2, 2), embedding)
+            boxes = self._tensor(corners.reshape(-1, 4))
+        return list(zip(*self.decode(embedding, points, boxes), strict=True))
 
     @torch.inference_mode()
     def decode(
@@ -109,14 +194,9 @@ class Sam(Segmenter):
         boxes: torch.Tensor | None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits n×c×(side/4)×(side/4) and ratings n×c of prompts in the network's own pixels."""
-        sparse, dense = self.network.prompt_encoder(points=points, boxes=boxes, masks=None)
-        low, ratings = self.network.mask_decoder(
-            image_embeddings=embedding.features,
-            image_pe=self._positions,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=self.multimask,
-        )
+        with self._autocast():
+            sparse, _ = self.network.prompt_encoder(points=points, boxes=boxes, masks=None)
+            low, ratings = decoder.decode(self.network, embedding.shared, sparse, self.multimask)
         return low.float().cpu().numpy(), ratings.float().cpu().numpy()
 
     def placed(self, coordinates: NDArray[np.int32], embedding: Embedding) -> NDArray[np.float64]:

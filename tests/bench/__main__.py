@@ -1,5 +1,9 @@
-"""Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is."""
+"""Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
+python -m tests.bench [build] [metrics] [sam]
+"""
+
+import argparse
 import os
 import tempfile
 import time
@@ -7,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import torch
 
 from cosmos1050k import pictures
-from tests.bench import build, metrics
+from tests.bench import build, metrics, sam
 from tests.bench.timing import ratio
 
 WORDS = build.objects_by_words, build.regions_by_words
@@ -19,12 +24,23 @@ CASES = 96
 
 
 def main() -> None:
+    parts = {"build": _build, "metrics": _metrics, "sam": _sam}
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Prints ratios.")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; by default all")
+    asked = parser.parse_args().parts
+    if unknown := sorted(set(asked) - parts.keys()):
+        parser.error(f"unknown part {unknown[0]!r}; known are {', '.join(parts)}")
     cv2.setNumThreads(1)  # one thread against one thread
     print(f"load before: {', '.join(f'{mean:.1f}' for mean in os.getloadavg())} on {os.cpu_count()} cores")
     print(f"{'what':<62} {'other':>10} {'ours':>10} {'ratio':>8}  wanted")
+    for name, part in parts.items():
+        if name in asked or not asked:
+            part()
+
+
+def _build() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _volume_to_rows(Path(folder))
-    _metrics()
 
 
 def _metrics() -> None:
@@ -70,6 +86,48 @@ def _volume_to_rows(folder: Path) -> None:
         time.perf_counter,
     )
     _line(f"{CASES} cases of CT built: one process against two", *seconds, wanted=1.7)
+
+
+def _sam() -> None:
+    cv2.setNumThreads(sam.THREADS)
+    torch.set_num_threads(sam.THREADS)
+    print(f"SAM ViT-B with random weights, float32, {sam.THREADS} threads; a round each after the encoder's")
+    _line("encoder, one image (segment-anything)", *sam.encoder(2), wanted=1.25)
+    for height, width, objects, wanted in (
+        (512, 512, sam.OBJECTS, 1.5),
+        (1024, 1024, sam.OBJECTS, 3),
+        (2000, 3000, 6, 4),
+    ):
+        measured = "" if objects == sam.OBJECTS else f" from {objects}"
+        what = f"S2–S6 of {sam.OBJECTS} objects{measured}, {width}×{height} (its predictor, medpy)"
+        _once(what, *sam.prompted(height, width, objects), wanted)
+    alone, whole = sam.network_alone(1024, 1024)
+    what = f"S2–S6 of {sam.OBJECTS} objects, 1024×1024: all but the network, by it"
+    _bound(what, f"{whole - alone:.3f} s of {whole:.3f} s", (whole - alone) / alone, 0.15, ".1%")
+    for height, width, batch, wanted in ((512, 512, 64, 1.0), (2000, 3000, 16, 1.5)):
+        what = f"S1, 8×8 points, {batch} at a time, {width}×{height} (its generator)"
+        _once(what, *sam.all_masks(height, width, 8, batch), wanted)
+    _sam_memory()
+
+
+def _sam_memory() -> None:
+    gigabyte = 2**30
+    most = sam.most_memory("everything", "vit_b", 32, 2000, 3000)
+    _bound("S1, 32×32 points, 3000×2000: peak memory", "", most / gigabyte, 6, ".2f", " GB")
+    most = sam.most_memory("everything", "tiny", 256, 512, 512)
+    _bound("S1, 256×256 points of the tiny network, 512×512: peak", "", most / gigabyte, 6, ".2f", " GB")
+    few, many = (sam.most_memory("score", "tiny", count, 1024, 1024) for count in (4, 24))
+    what = "S2–S6 of 24 pictures of 1024×1024 by the tiny network: peak, by 4's"
+    _bound(what, f"{few / gigabyte:.2f} GB, {many / gigabyte:.2f} GB", many / few, 1.1, ".2f", "×")
+
+
+def _once(what: str, other: float, ours: float, wanted: float) -> None:
+    _line(what, other, ours, other / ours, wanted)
+
+
+def _bound(what: str, measured: str, value: float, below: float, form: str, unit: str = "") -> None:
+    missed = "" if value < below else ", MISSED"
+    print(f"{what:<62} {measured:>23} {value:>8{form}}{unit}  < {below:{form}}{unit}{missed}", flush=True)
 
 
 def _line(what: str, other: float, ours: float, times: float, wanted: float | None = None) -> None:

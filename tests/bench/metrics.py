@@ -11,7 +11,7 @@ import numpy as np
 from medpy.metric import binary
 from numpy.typing import NDArray
 
-from leaderboard.metrics import dice_matrix, score_masks
+from leaderboard.metrics import Truth, dices, score_masks
 
 Mask = NDArray[np.bool_]
 Pair = tuple[Mask, Mask]
@@ -58,7 +58,8 @@ def everything(size: int, predictions: int, objects: int) -> tuple[list[Mask], l
 
 
 def matched(predictions: Sequence[Mask], truths: Sequence[Mask]) -> NDArray[np.float64]:
-    return dice_matrix(predictions, truths)
+    against = [Truth.of(truth) for truth in truths]
+    return np.array([dices(prediction, against) for prediction in predictions])
 
 
 def matched_by_numpy(predictions: Sequence[Mask], truths: Sequence[Mask]) -> NDArray[np.float64]:

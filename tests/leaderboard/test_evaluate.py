@@ -110,6 +110,7 @@ def test_the_manifest_says_how_the_scores_were_made(bench: Bench) -> None:
                 "cases": 7,  # four of CT, three of them with colonoscopies as well
                 "scores": bench.scores("first").num_rows,
                 "failures": {},
+                "failed_images": [],
             }
         },
     }
@@ -156,7 +157,7 @@ def test_a_second_run_calls_no_model(bench: Bench) -> None:
     kept, written = bench.kept(), bench.bytes()
     assert len(kept) == 7
     # A worker would be stopped at once, and its case fail.
-    again = bench.run(case_timeout_s=1e-9)
+    again = bench.run(image_timeout_s=1e-9)
     assert not again.sources["first"].failures
     assert bench.kept() == kept
     assert bench.bytes() == written
@@ -229,7 +230,7 @@ def test_another_protocol_scores_everything_anew(bench: Bench) -> None:
 
 def test_a_case_without_an_answer_in_time_failed_and_is_tried_again(bench: Bench) -> None:
     bench.build("first", dataset.cases(1))
-    run = bench.run(case_timeout_s=1e-9)
+    run = bench.run(image_timeout_s=1e-9)
     failures = run.sources["first"].failures
     assert failures
     assert set(failures) <= {f"{c['case']}/{c['modality']}" for c in shards.load_cases(bench.data / "first")}

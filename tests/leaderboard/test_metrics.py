@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from medpy.metric import binary
 from numpy.typing import NDArray
 
-from leaderboard.metrics import Truths, dice, dice_matrix, dices, score_masks
+from leaderboard.metrics import Truth, dices, score_masks
 from tests.leaderboard.dataset import disc, rectangle
 
 Mask = NDArray[np.bool_]
@@ -192,24 +192,13 @@ def test_the_layout_in_memory_does_not_matter() -> None:
         assert score_masks(wide[0, ::2, ::3], wide[1, ::2, ::3]) == expected
         assert score_masks(np.asfortranarray(prediction), truth) == expected
         assert score_masks(backwards, np.asfortranarray(truth)) == expected
-        assert dice(np.asfortranarray(prediction), wide[1, ::2, ::3]) == expected["dice"]
+        (found,) = dices(np.asfortranarray(prediction), [Truth.of(wide[1, ::2, ::3])])
+        assert found == expected["dice"]
 
 
 def plain(prediction: Mask, truth: Mask) -> float:
     both = int(prediction.sum()) + int(truth.sum())
     return 2 * int((prediction & truth).sum()) / both if both else 0.0
-
-
-def test_dice_of_many_predictions_is_that_of_each() -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(100):
-        truth = random_mask(rng, (20, 30))
-        predictions = [random_mask(rng, (20, 30)) for _ in range(5)] + [np.zeros_like(truth)]
-        expected = [plain(prediction, truth) for prediction in predictions]
-        assert dices(predictions, truth) == expected
-        assert [dice(p, truth) for p in predictions] == expected
-    nothing = np.zeros((20, 30), bool)
-    assert dice(nothing, nothing) == 0.0
 
 
 def some_masks(shape: tuple[int, ...]) -> st.SearchStrategy[list[Mask]]:
@@ -225,17 +214,13 @@ def some_masks(shape: tuple[int, ...]) -> st.SearchStrategy[list[Mask]]:
 def test_dice_of_each_prediction_with_each_truth(masks: tuple[list[Mask], list[Mask]]) -> None:
     predictions, truths = masks
     expected = [[plain(prediction, truth) for truth in truths] for prediction in predictions]
-    found = dice_matrix(iter(predictions), truths)
-    assert found.shape == (len(predictions), len(truths))
-    assert found.dtype == np.float64
-    assert found.tolist() == expected
+    found = [dices(prediction, [Truth.of(truth) for truth in truths]).tolist() for prediction in predictions]
+    assert found == expected
 
 
-def test_truths_may_change_after_they_were_taken() -> None:
+def test_a_truth_may_change_after_it_was_taken() -> None:
     rng = np.random.default_rng(4)
-    masks = [random_mask(rng, (20, 30)) for _ in range(4)]
-    truths, expected = Truths(masks), [plain(masks[0], mask) for mask in masks]
-    prediction = masks[0].copy()
-    for mask in masks:
-        mask[:] = False
-    assert truths.dices(prediction).tolist() == expected
+    prediction, mask = random_pair(rng, (20, 30))
+    truth, expected = Truth.of(mask), score_masks(prediction, mask)
+    mask[:] = ~mask
+    assert truth.score(prediction) == expected

@@ -1,12 +1,17 @@
 """Pictures and prompts for tests of SAM, and the small network that they run on."""
 
+from copy import deepcopy
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from segment_anything.modeling import Sam as Network
 
-from leaderboard.sam import network
+from leaderboard.models.base import Declaration
+from leaderboard.sam import network, official
+from leaderboard.sam.medsam import MedSam
+from leaderboard.sam.segmenter import Sam
 from leaderboard.strategies import STRATEGIES, Prompts, prompts
 
 
@@ -28,6 +33,34 @@ def tiny(seed: int = 0) -> Network:
     for head in made.mask_decoder.output_hypernetworks_mlps:
         head.layers[-1].weight.data *= 30
     return made
+
+
+def declared(**more: Any) -> Declaration:
+    given = {
+        "name": "tiny", "kind": "finetuned", "description": "", "version": 1, "preprocessing": "sam",
+        "candidates": 3, "applies": official.ALL, "made_for": official.ALL, "dtype": "float32",
+    }  # fmt: skip
+    return Declaration(**given | more)
+
+
+class SmallSam(Sam):
+    """With whatever network a test gives it; by default the small one."""
+
+    declaration = declared()
+
+    @classmethod
+    def check(cls) -> None:
+        pass
+
+    @classmethod
+    def load(cls) -> Network:
+        return deepcopy(tiny())
+
+
+class SmallMedSam(MedSam):
+    declaration = declared(
+        preprocessing="medsam", candidates=1, applies=official.ALL[1:], made_for=("S5",), limits="is small"
+    )
 
 
 def picture(height: int, width: int, seed: int = 0, gray: bool = False) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam as Network
 
+from leaderboard.machine import Machine
 from leaderboard.sam import everything
 from leaderboard.sam.everything import Filters
-from leaderboard.sam.segmenter import Sam
-from tests.leaderboard.sam.images import picture, tiny
+from tests.leaderboard.sam.images import SmallSam, picture, tiny
 
 #: Random weights rate nothing highly: these let some of their masks pass each filter, and stop others.
 LOOSE = Filters(points_per_side=14, predicted_iou=0.05, stability=0.5, stability_offset=0.02, nms_iou=0.95)
@@ -35,7 +35,7 @@ def by_owner(image: np.ndarray, filters: Filters) -> list[np.ndarray]:
 
 
 def ours(image: np.ndarray, filters: Filters, prompt_batch: int = 1) -> list[np.ndarray]:
-    sam = Sam(deepcopy(local()), "cpu", prompt_batch)
+    sam = SmallSam(deepcopy(local()), Machine(prompt_batch=prompt_batch))
     return list(everything.masks(sam, sam.embed([image])[0], filters))
 
 

@@ -8,8 +8,7 @@ import torch
 from skimage import transform
 from torch.nn import functional
 
-from leaderboard.sam.medsam import MedSam
-from tests.leaderboard.sam.images import picture, prompted, tiny
+from tests.leaderboard.sam.images import SmallMedSam, picture, prompted, tiny
 
 
 @torch.no_grad()
@@ -40,7 +39,7 @@ def by_owner(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize(("height", "width"), [(97, 64), (256, 256), (300, 700)])
 def test_the_owner_s_steps(height: int, width: int, gray: bool) -> None:
     image, given = picture(height, width, gray=gray), prompted("S5", 5, height, width)
-    model = MedSam(deepcopy(tiny()), "cpu")
+    model = SmallMedSam(deepcopy(tiny()))
     (embedding,) = model.embed([image])
     assert given.boxes is not None
     shares = []
@@ -56,7 +55,7 @@ def test_the_owner_s_steps(height: int, width: int, gray: bool) -> None:
 
 def test_a_picture_of_one_gray(recwarn: pytest.WarningsRecorder) -> None:
     flat = np.full((40, 50, 3), 7, np.uint8)
-    model = MedSam(deepcopy(tiny()), "cpu")
+    model = SmallMedSam(deepcopy(tiny()))
     (found,) = model.prompt(model.embed([flat])[0], prompted("S5", 1, 40, 50))
     assert found.masks.shape == (1, 40, 50)
     assert not recwarn.list

@@ -8,9 +8,9 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as Network
 
-from leaderboard.sam.segmenter import Sam
+from leaderboard.machine import Machine
 from leaderboard.strategies import STRATEGIES, Prompts
-from tests.leaderboard.sam.images import picture, prompted, seeded, tiny
+from tests.leaderboard.sam.images import SmallSam, picture, prompted, seeded, tiny
 
 PROMPTED = [name for name, strategy in STRATEGIES.items() if not strategy.everything]
 #: Logits of so much may have either sign.
@@ -32,7 +32,7 @@ def by_owner(
 
 def agree(made: Network, image: np.ndarray, given: Prompts, prompt_batch: int) -> None:
     """Every candidate of every prompt: logits, ratings, masks."""
-    ours, predictor = Sam(deepcopy(made), "cpu", prompt_batch), SamPredictor(made)
+    ours, predictor = SmallSam(deepcopy(made), Machine(prompt_batch=prompt_batch)), SamPredictor(made)
     (embedding,) = ours.embed([image])
     predictor.set_image(image)
     answers = zip(ours.low_resolution(embedding, given), ours.prompt(embedding, given), strict=True)
@@ -66,7 +66,7 @@ def test_every_size(height: int, width: int, gray: bool) -> None:
 
 def test_logits_have_both_signs() -> None:
     """Else the masks above would say nothing."""
-    (embedding,) = (ours := Sam(deepcopy(tiny()), "cpu")).embed([picture(97, 64)])
+    (embedding,) = (ours := SmallSam()).embed([picture(97, 64)])
     shares = [found.masks.mean() for found in ours.prompt(embedding, prompted("S4", 20, 97, 64))]
     assert 0.05 < np.mean(shares) < 0.95
     assert np.ptp(shares) > 0.01
@@ -74,12 +74,12 @@ def test_logits_have_both_signs() -> None:
 
 def test_images_are_encoded_together_as_alone_and_leave_nothing_behind() -> None:
     images = [picture(97, 64), picture(64, 97, 1), picture(120, 120, 2)]
-    ours, given = Sam(deepcopy(tiny()), "cpu"), prompted("S5", 3, 97, 64)
+    ours, given = SmallSam(), prompted("S5", 3, 97, 64)
     first, second, third = ours.embed(images)
     list(ours.prompt(second, given))
     for embedding, image in ((first, images[0]), (third, images[2])):
-        (alone,) = Sam(deepcopy(tiny()), "cpu").embed([image])
-        torch.testing.assert_close(embedding.features, alone.features, rtol=0, atol=1e-5)
+        (alone,) = SmallSam().embed([image])
+        torch.testing.assert_close(embedding.shared.image, alone.shared.image, rtol=0, atol=1e-5)
         for found, expected in zip(ours.prompt(embedding, given), ours.prompt(alone, given), strict=True):
             assert (found.masks != expected.masks).mean() < 1e-3
 
