@@ -4,7 +4,6 @@ An owner's file is a pickle. It is read once, by a process of its own (`leaderbo
 everything else reads safetensors only.
 """
 
-import re
 import signal
 import subprocess
 import sys
@@ -25,7 +24,9 @@ WEIGHTS = Path("data/weights")
 STAGING = ".fetch"
 #: Of a process that converts: its exit status when the file is at fault, and how long it may take.
 REFUSED, TIMEOUT_S = 3, 900
-_NAME = "[a-z0-9][a-z0-9_-]{0,63}"
+NAME = "[a-z0-9][a-z0-9_-]{0,63}"
+#: Of the architectures of `leaderboard.sam.network`, counted there.
+PARAMETERS = {"vit_b": 93_735_472, "vit_l": 312_342_832, "vit_h": 641_090_608, "tiny": 201_036}
 
 _SUM = Field(pattern="^[0-9a-f]{64}$")
 
@@ -40,7 +41,7 @@ class Checkpoint(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = Field(pattern=f"^{_NAME}$")
+    name: str = Field(pattern=f"^{NAME}$")
     architecture: str
     file: str = Field(pattern=r"^\w[\w.-]*$")
     url: str = Field(pattern=r"^https?://\S+$")
@@ -51,12 +52,16 @@ class Checkpoint(BaseModel):
 
 
 class Origin(BaseModel):
-    """What a safetensors file was made from, in its metadata: the sum is that of the checkpoint."""
+    """What a safetensors file was made from, in its metadata: the sum is that of the checkpoint.
+
+    `part`: what the checkpoint must hold, all of a model or its mask decoder alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     architecture: str
     sha256: str = _SUM
+    part: Literal["whole", "mask_decoder"] = "whole"
 
 
 def _sam(architecture: str, file: str, sha256: str) -> Checkpoint:
@@ -107,17 +112,13 @@ OFFICIAL: Mapping[str, Checkpoint] = {
 
 
 def path(name: str) -> Path:
-    """Where a model's weights lie.
+    """Where an owner's weights lie.
 
     Raises:
-        InputError: they are missing, or are no safetensors file; or, of an owner's model, not the owner's.
+        InputError: they are missing, or other ones or no safetensors file are in their place.
     """
     found = _target(name)
-    if name not in OFFICIAL:
-        if not found.is_file():
-            command = f"cosmos weights --from FILE --name {name} --architecture ARCHITECTURE"
-            raise InputError(f"{found}: missing; run `{command}`")
-    elif not _there(_origin(OFFICIAL[name])):
+    if not _there(_origin(OFFICIAL[name])):
         raise InputError(f"{found}: missing; run `cosmos weights {name}`")
     return found
 
@@ -188,7 +189,7 @@ def fetch(
         raise InputError(f"no owner's weights are called {name!r}; {known}, and --from takes your own")
     checkpoint = OFFICIAL[name]
     kept = WEIGHTS / checkpoint.file
-    with _alone(name):
+    with alone(WEIGHTS, name):
         if _there(_origin(checkpoint)):
             return "there"
         if file is None and not kept.exists():
@@ -197,27 +198,7 @@ def fetch(
         given = file or kept
         if problem := _problem(given, checkpoint):
             raise BadFile(str(given), problem, "remove it and fetch again")
-        _convert(given, _origin(checkpoint))
-    return "made"
-
-
-def adopt(file: Path, name: str, architecture: str) -> Literal["there", "made"]:
-    """Converts a checkpoint of the user's own, a whole model's or a mask decoder's; it stays where it is.
-
-    Raises:
-        InputError: it does not fit the architecture, can't be read, or the name is taken.
-    """
-    if not re.fullmatch(_NAME, name):
-        raise InputError(
-            f"--name {name!r}: a name has small letters, digits, - and _, and at most 64 of them"
-        )
-    if name in OFFICIAL:
-        raise InputError(f"--name {name}: that is an owner's model; choose another name")
-    with _alone(name):
-        made_from = Origin(name=name, architecture=architecture, sha256=sha256(file))
-        if _there(made_from):
-            return "there"
-        _convert(file, made_from)
+        convert(given, _target(name), _origin(checkpoint))
     return "made"
 
 
@@ -247,17 +228,17 @@ def _there(wanted: Origin) -> bool:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(folder: Path, name: str) -> Iterator[None]:
     """No other process makes these weights meanwhile.
 
     Raises:
         InputError: one does, or the folder can't be written.
     """
     try:
-        (WEIGHTS / STAGING).mkdir(parents=True, exist_ok=True)
-        opened = (WEIGHTS / f".{name}.lock").open("w")
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / f".{name}.lock").open("w")
     except OSError as error:
-        raise InputError(f"{WEIGHTS}: can't be written ({error.strerror}); mend it") from None
+        raise InputError(f"{folder}: can't be written ({error.strerror}); mend it") from None
     with opened as held:
         locks.take(held, f"{name}: another process makes these weights; wait until it has ended")
         yield
@@ -266,6 +247,7 @@ def _alone(name: str) -> Iterator[None]:
 def _download(checkpoint: Checkpoint, keep: Path | None, patience: Patience | None) -> None:
     """Fetches the owner's file and converts it; a call after a kill goes on where it ended."""
     staged = WEIGHTS / STAGING / checkpoint.file
+    staged.parent.mkdir(exist_ok=True)
     downloader = Downloader(checkpoint.file, staged.with_name(f"{staged.name}.part"), patience)
     try:
         downloader(checkpoint.url, staged)
@@ -276,7 +258,7 @@ def _download(checkpoint: Checkpoint, keep: Path | None, patience: Patience | No
         staged.unlink()
         downloader.discard()
         raise InputError(f"{checkpoint.file}: {checkpoint.url} gives {problem}; it was thrown away")
-    _convert(staged, _origin(checkpoint))
+    convert(staged, _target(checkpoint.name), _origin(checkpoint))
     if keep:
         staged.rename(keep)
     else:
@@ -292,12 +274,14 @@ def _problem(file: Path, checkpoint: Checkpoint) -> str | None:
     return f"another file than the owner's: sha256 {found[:12]}…, not {checkpoint.sha256[:12]}…"
 
 
-def _convert(file: Path, made_from: Origin) -> None:
-    """Has a checkpoint converted; the weights appear whole and checked, or not at all.
+def convert(file: Path, target: Path, made_from: Origin) -> None:
+    """Has a checkpoint converted to safetensors, checked; they appear whole, or not at all.
 
     Only bytes come back from the process that read a stranger's pickle: no object of its making.
+
+    Raises:
+        InputError: it does not fit its architecture or can't be read.
     """
-    target = _target(made_from.name)
     new = target.with_name(f".{target.name}.new")
     command = [sys.executable, "-m", "leaderboard.sam.conversion", str(file), str(new)]
     try:
@@ -321,6 +305,6 @@ def _convert(file: Path, made_from: Origin) -> None:
     except subprocess.TimeoutExpired:
         raise BadFile(str(file), f"not converted within {TIMEOUT_S} s", "try again, or check it") from None
     except OSError as error:
-        raise InputError(f"{target}: can't be written ({error.strerror}); mend {WEIGHTS}") from None
+        raise InputError(f"{target}: can't be written ({error.strerror}); mend it") from None
     finally:
         new.unlink(missing_ok=True)

@@ -1,36 +1,60 @@
-"""The registry of models: every module of this package but `base` declares one model as `MODEL`."""
+"""The registry of models.
+
+Every module of this package but `base` declares one as `MODEL`; every folder of `data/models` is a finetuned
+one.
+"""
 
 import importlib
 import pkgutil
 from functools import cache
 
 from cosmos1050k.errors import InputError
+from leaderboard import finetuned
 from leaderboard.machine import Machine
-from leaderboard.models.base import Segmenter
+from leaderboard.models.base import Declaration, Segmenter
 
 
 def names() -> list[str]:
-    """All models' names, sorted; nothing is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    """All models' names, sorted; nothing of them is imported."""
+    return sorted({*modules(), *finetuned.names()})
 
 
 def kind(name: str) -> type[Segmenter]:
     """A model's class, which declares it; nothing of its weights is read.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model, or two are called so.
     """
-    if name not in names():
+    own = name in finetuned.names()
+    if name in modules():
+        if own:
+            raise InputError(f"{finetuned.MODELS / name}: a model of the platform has that name; rename it")
+        found: type[Segmenter] = importlib.import_module(f"{__name__}.{name}").MODEL
+        return found
+    if not own:
         raise InputError(f"unknown model {name!r}; known are {', '.join(names())}")
-    found: type[Segmenter] = importlib.import_module(f"{__name__}.{name}").MODEL
-    return found
+    from leaderboard.sam.finetuned import kind_of
+
+    return kind_of(finetuned.record(name))
 
 
-@cache
-def get(name: str, machine: Machine = Machine()) -> Segmenter:  # noqa: B008 (frozen)
-    """A model, ready to embed and prompt; made once per process.
+def get(name: str, machine: Machine | None = None) -> Segmenter:
+    """A model, ready to embed and prompt; made once per process, as long as its declaration is the same.
+
+    Args:
+        machine: where it runs; by default on the CPU.
 
     Raises:
         InputError: there is no such model, or its weights are missing or unfit.
     """
-    return kind(name).on(machine)
+    return _made(kind(name).declaration, machine or Machine())
+
+
+@cache
+def _made(declaration: Declaration, machine: Machine) -> Segmenter:
+    return kind(declaration.name).on(machine)
+
+
+def modules() -> list[str]:
+    """Names of the models that this package declares."""
+    return [module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"]

@@ -14,6 +14,8 @@ from leaderboard.strategies import STRATEGIES, Prompts
 
 StrategyName = Literal["S1", "S2", "S3", "S4", "S5", "S6"]
 
+ALL: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
+
 
 class Declaration(BaseModel):
     """What a model says of itself. The closed record goes into a score's key and onto the board."""

@@ -31,8 +31,10 @@ def convert(file: Path, new: Path, origin: Origin) -> None:
     with torch.device("meta"):  # names and shapes alone
         wanted = dict(network.build(origin.architecture).state_dict())
     state = _read(file)
-    if weights.is_partial(state):
+    if origin.part == "mask_decoder":
         wanted = weights.part(wanted)
+    elif weights.is_partial(state):
+        raise BadFile(str(file), "a mask decoder alone", "name the model that it stands on, --base")
     weights.check(state, wanted, file)
     # Copied, since safetensors takes none that share memory; one by one, so that nothing is held twice.
     copies = {name: state.pop(name).clone(memory_format=torch.contiguous_format) for name in wanted}

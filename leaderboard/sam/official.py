@@ -5,13 +5,9 @@ from typing import Literal
 from segment_anything.modeling import Sam as Network
 
 from leaderboard import weights
-from leaderboard.models.base import Declaration, StrategyName
+from leaderboard.models.base import ALL, Declaration, StrategyName
 from leaderboard.sam import network
 from leaderboard.sam import weights as states
-
-ALL: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
-#: Counted in the architectures.
-PARAMETERS = {"vit_b": 93_735_472, "vit_l": 312_342_832, "vit_h": 641_090_608}
 
 
 def declaration(
@@ -36,7 +32,7 @@ def declaration(
         applies=applies,
         made_for=made_for,
         limits=limits,
-        parameters=PARAMETERS[checkpoint.architecture],
+        parameters=weights.PARAMETERS[checkpoint.architecture],
         weights_sha256=checkpoint.sha256,
         dtype="float32",
     )

@@ -112,12 +112,12 @@ def _sam() -> None:
 
 def _sam_memory() -> None:
     gigabyte = 2**30
-    most = sam.most_memory("everything", "vit_b", 32, 2000, 3000)
+    most = sam.most_memory("everything", "network", 32, 2000, 3000)
     _bound("S1, 32×32 points, 3000×2000: peak memory", "", most / gigabyte, 6, ".2f", " GB")
-    most = sam.most_memory("everything", "tiny", 256, 512, 512)
-    _bound("S1, 256×256 points of the tiny network, 512×512: peak", "", most / gigabyte, 6, ".2f", " GB")
-    few, many = (sam.most_memory("score", "tiny", count, 1024, 1024) for count in (4, 24))
-    what = "S2–S6 of 24 pictures of 1024×1024 by the tiny network: peak, by 4's"
+    most = sam.most_memory("everything", "small", 256, 512, 512)
+    _bound("S1, 256×256 points, 512×512, small network: peak memory", "", most / gigabyte, 6, ".2f", " GB")
+    few, many = (sam.most_memory("score", "small", count, 1024, 1024) for count in (4, 24))
+    what = "S2–S6 of 24 pictures, 1024×1024, small network: peak, by 4's"
     _bound(what, f"{few / gigabyte:.2f} GB, {many / gigabyte:.2f} GB", many / few, 1.1, ".2f", "×")
 
 

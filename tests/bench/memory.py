@@ -1,11 +1,14 @@
 """A process of its own for SAM's memory: does one thing and prints the most bytes it held at a time.
 
-python -m tests.bench.memory everything ARCHITECTURE POINTS_PER_SIDE HEIGHT WIDTH
-python -m tests.bench.memory score ARCHITECTURE PICTURES HEIGHT WIDTH
+    python -m tests.bench.memory everything NETWORK POINTS_PER_SIDE HEIGHT WIDTH
+    python -m tests.bench.memory score NETWORK PICTURES HEIGHT WIDTH
+
+NETWORK is `network` or `small` of `tests.bench.sam`.
 """
 
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,23 +16,27 @@ import pyarrow as pa
 import torch
 
 from leaderboard.sam import everything
-from leaderboard.sam.everything import Filters
 from leaderboard.score import score
 from tests.bench import sam
 from tests.leaderboard.sam.images import SmallSam
 
+NETWORKS = {"network": (sam.network, sam.FILTERS), "small": (sam.small, sam.SMALL_FILTERS)}
 
-def main(what: str, architecture: str, count: int, height: int, width: int) -> None:
+
+def main(what: str, which: str, count: int, height: int, width: int) -> None:
     torch.set_num_threads(sam.THREADS)
     cv2.setNumThreads(sam.THREADS)
-    model = SmallSam(deepcopy(sam.network(architecture)))
+    network, filters = NETWORKS[which]
+    model = SmallSam(deepcopy(network()))
     if what == "everything":
-        filters = Filters(**{**sam.FILTERS.__dict__, "points_per_side": count})
-        found = sum(1 for _ in everything.masks(model, model.embed([sam.rgb(height, width)])[0], filters))
-        assert found >= sam.SURVIVORS
+        (embedding,) = model.embed([sam.rgb(height, width)])
+        found = everything.masks(model, embedding, replace(filters, points_per_side=count))
+        assert sum(1 for _ in found) >= sam.SURVIVORS
     else:
         table = pa.concat_tables([sam.row(height, width)] * count)
-        assert score(model, table, sam.PROMPTED, "bench").num_rows == count * sam.OBJECTS * len(sam.PROMPTED)
+        scored = score(model, table, sam.PROMPTED, "bench")
+        assert scored.num_rows == count * sam.OBJECTS * len(sam.PROMPTED)
+        assert "failed" not in scored["status"].to_pylist()
     print(_most())
 
 

@@ -25,6 +25,11 @@ def state(seed: int = 0) -> dict[str, torch.Tensor]:
     return dict(seeded("tiny", seed).state_dict())
 
 
+def decoder(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Those of them that are its mask decoder's."""
+    return {name: tensor for name, tensor in state(seed).items() if name.startswith("mask_decoder.")}
+
+
 def pickled(content: object, **how: Any) -> bytes:
     stream = io.BytesIO()
     torch.save(content, stream, **how)

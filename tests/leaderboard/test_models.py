@@ -74,7 +74,9 @@ def scene(width: int, height: int) -> list[Mask]:
 
 
 #: Everything by SAM has tests of its own (`sam/test_everything.py`), with a grid of fewer points.
-MADE = [name for name in models.names() if name not in ("sam_vit_l", "sam_vit_h")]  # here equal to sam_vit_b
+MADE = [
+    name for name in models.modules() if name not in ("sam_vit_l", "sam_vit_h")
+]  # here equal to sam_vit_b
 CELLS = [
     (name, strategy)
     for name in MADE
@@ -103,7 +105,7 @@ def test_an_unknown_model_is_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", models.modules())
 def test_declarations_are_complete(name: str) -> None:
     declared = models.kind(name).declaration
     assert declared.name == name
@@ -174,7 +176,7 @@ def test_objects_are_answered_one_by_one_as_together(name: str, strategy: str) -
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in models.names() if "S1" not in models.kind(name).declaration.applies]
+    "name", [name for name in models.modules() if "S1" not in models.kind(name).declaration.applies]
 )
 def test_everything_is_refused_where_it_is_not_declared(name: str) -> None:
     segmenter = made(name)

@@ -2,14 +2,10 @@
 
 import fcntl
 import hashlib
-import io
-import resource
 import socket
-import zipfile
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 
 from cosmos1050k.errors import InputError
@@ -19,7 +15,6 @@ from tests.cosmos1050k.fetch.site import Site
 from tests.leaderboard.checkpoints import (
     HASTY,
     NAME,
-    Hostile,
     declare,
     listed,
     pickled,
@@ -39,15 +34,6 @@ def content() -> bytes:
 
 def fetch(**more: object) -> str:
     return weights.fetch(NAME, patience=HASTY, **more)  # type: ignore[arg-type]
-
-
-def adopt(folder: Path, content: bytes, name: str = "mine", architecture: str = "tiny") -> Path:
-    """The weights made of a user's file of this content."""
-    file = folder / "given.bin"
-    file.write_bytes(content)
-    assert weights.adopt(file, name, architecture) == "made"
-    assert file.read_bytes() == content
-    return weights.path(name)
 
 
 # The registry
@@ -204,97 +190,6 @@ def test_an_unknown_name_says_the_known(project: Path) -> None:
     with refused("'sam'", *weights.OFFICIAL):
         weights.fetch("sam")
     assert not weights.WEIGHTS.exists()
-
-
-# Weights of one's own
-
-
-def test_a_mask_decoder_of_one_s_own(project: Path) -> None:
-    decoder = {name: tensor for name, tensor in state().items() if name.startswith("mask_decoder.")}
-    made = adopt(project, pickled(decoder))
-    assert same(load_file(made), decoder)
-    assert weights.origin(made) == weights.Origin(
-        name="mine", architecture="tiny", sha256=hashlib.sha256(pickled(decoder)).hexdigest()
-    )
-
-
-def test_a_second_call_does_nothing_and_another_file_is_refused(project: Path, content: bytes) -> None:
-    made = adopt(project, content)
-    before = made.stat().st_mtime_ns
-    assert weights.adopt(project / "given.bin", "mine", "tiny") == "there"
-    (project / "other.bin").write_bytes(pickled(state(1)))
-    with refused(str(made), "not tiny of", "remove it"):
-        weights.adopt(project / "other.bin", "mine", "tiny")
-    assert made.stat().st_mtime_ns == before
-
-
-@pytest.mark.parametrize("name", ["", "../evil", "Mine", "a b", "-x", "x" * 65])
-def test_a_name_is_a_plain_one(project: Path, content: bytes, name: str) -> None:
-    with refused("--name", "small letters"):
-        adopt(project, content, name)
-
-
-def test_an_owner_s_name_is_not_for_one_s_own(project: Path, content: bytes) -> None:
-    with refused("--name medsam", "choose another"):
-        adopt(project, content, "medsam")
-
-
-def test_missing_weights_say_how_to_make_them(project: Path) -> None:
-    with refused("mine.safetensors: missing", "--from FILE --name mine --architecture"):
-        weights.path("mine")
-
-
-def test_a_hostile_pickle_runs_nothing(project: Path, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    for legacy in (False, True):
-        content = {**state(), "x": Hostile(f"touch {ran}")}
-        with refused("given.bin", "more than tensors", "posix.system"):
-            adopt(project, pickled(content, _use_new_zipfile_serialization=not legacy))
-    assert not ran.exists()
-    assert listed(project) == []
-
-
-def test_what_does_not_fit_leaves_nothing(project: Path) -> None:
-    given = state()
-    del given["image_encoder.pos_embed"]
-    with refused("given.bin", "lacks the tensor 'image_encoder.pos_embed'"):
-        adopt(project, pickled(given))
-    assert listed(project) == []
-
-
-@pytest.mark.slow
-def test_a_small_file_can_t_take_all_memory(project: Path) -> None:
-    """Eight gigabytes of zeros, packed into a few megabytes."""
-    bomb = project / "bomb.pth"
-    plain = io.BytesIO(pickled({"mask_decoder.x": torch.zeros(8)}))
-    with (
-        zipfile.ZipFile(plain) as source,
-        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as to,
-    ):
-        for info in source.infolist():
-            with to.open(info.filename, "w", force_zip64=True) as stream:
-                if "/data/" not in info.filename:
-                    stream.write(source.read(info))
-                    continue
-                for _ in range(8 * 2**10):
-                    stream.write(bytes(2**20))
-    with refused(str(bomb), "no checkpoint"):
-        weights.adopt(bomb, "mine", "tiny")
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 6 * 2**20  # kilobytes
-
-
-def test_an_unknown_architecture_says_the_known(project: Path, content: bytes) -> None:
-    with refused("'vit_x'", "vit_b"):
-        adopt(project, content, architecture="vit_x")
-
-
-def test_a_fault_of_the_program_is_no_fault_of_the_file(
-    project: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project / "leaderboard").mkdir()
-    (project / "leaderboard/__init__.py").write_text("raise SystemError('broken')")
-    with pytest.raises(RuntimeError, match="broken"):
-        adopt(project, content)
 
 
 def test_a_sum_is_made_anew_when_the_file_changes(project: Path) -> None:

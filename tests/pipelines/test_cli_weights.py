@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from leaderboard import weights
+from leaderboard import models
 from tests.cosmos1050k.fetch.site import Site
-from tests.leaderboard.checkpoints import NAME, Hostile, declare, listed, pickled, same, state
+from tests.leaderboard.checkpoints import NAME, Hostile, declare, decoder, listed, pickled, same, state
 from tests.pipelines.test_cli_sources import run
 
 
@@ -37,9 +37,14 @@ def test_an_owner_s_weights_are_fetched_once(
 def test_weights_of_one_s_own_are_taken(project: Path) -> None:
     (project / "mine.pth").write_bytes(pickled(state()))
     own = ["weights", "--from", "mine.pth", "--name", "mine", "--architecture", "tiny"]
-    assert run(*own) == "data/weights/mine.safetensors: made\n"
-    assert run(*own) == "data/weights/mine.safetensors: there\n"
-    assert same(load_file(weights.path("mine")), state())
+    assert run(*own) == "data/models/mine: made\n"
+    assert run(*own) == "data/models/mine: there\n"
+    assert same(load_file("data/models/mine/weights.safetensors"), state())
+    (project / "part.pth").write_bytes(pickled(decoder(1)))
+    part = ["--base", "mine", "--made-for", "S5,S6", "--description", "Mine, and better."]
+    assert run("weights", "--from", "part.pth", "--name", "part", *part) == "data/models/part: made\n"
+    declared = models.kind("part").declaration
+    assert (declared.made_for, declared.description) == (("S5", "S6"), "Mine, and better.")
 
 
 def test_a_hostile_file_is_one_line(project: Path) -> None:
@@ -55,12 +60,17 @@ def test_a_hostile_file_is_one_line(project: Path) -> None:
         (["sam"], "'sam'"),
         ([NAME, "--architecture", "vit_b"], "only with --name"),
         ([NAME, "--from", "nowhere.pth"], "nowhere.pth"),
-        (["--from", "nowhere.pth"], "--name and --architecture"),
+        (["--from", "nowhere.pth"], "or --from FILE and --name"),
+        ([NAME, "--made-for", "S5"], "--made-for: only with --name"),
+        (
+            ["--from", "a.pth", "--name", "a", "--base", "sam_vit_b", "--architecture", "vit_b"],
+            "--from FILE --name",
+        ),
         (["--from", "nowhere.pth", "--name", "mine", "--architecture", "vit_b"], "nowhere.pth"),
         (["--name", "mine", "--architecture", "vit_b"], "--from FILE --name NAME"),
         (["--name", "mine", "--from", "nowhere.pth"], "--from FILE --name NAME"),
         ([NAME, "--name", "mine", "--from", "a.pth", "--architecture", "vit_b"], "--from FILE --name NAME"),
-        (["--from", "a.pth", "--name", "medsam", "--architecture", "vit_b"], "choose another name"),
+        (["--from", "a.pth", "--name", "medsam", "--architecture", "vit_b"], "choose another"),
     ],
 )
 def test_a_mistake_is_one_line(project: Path, arguments: list[str], words: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from segment_anything.modeling import Sam as Network
 
-from leaderboard.models.base import Declaration
-from leaderboard.sam import network, official
+from leaderboard.models.base import ALL, Declaration
+from leaderboard.sam import network
 from leaderboard.sam.medsam import MedSam
 from leaderboard.sam.segmenter import Sam
 from leaderboard.strategies import STRATEGIES, Prompts, prompts
@@ -38,7 +38,7 @@ def tiny(seed: int = 0) -> Network:
 def declared(**more: Any) -> Declaration:
     given = {
         "name": "tiny", "kind": "finetuned", "description": "", "version": 1, "preprocessing": "sam",
-        "candidates": 3, "applies": official.ALL, "made_for": official.ALL, "dtype": "float32",
+        "candidates": 3, "applies": ALL, "made_for": ALL, "dtype": "float32",
     }  # fmt: skip
     return Declaration(**given | more)
 
@@ -59,7 +59,7 @@ class SmallSam(Sam):
 
 class SmallMedSam(MedSam):
     declaration = declared(
-        preprocessing="medsam", candidates=1, applies=official.ALL[1:], made_for=("S5",), limits="is small"
+        preprocessing="medsam", candidates=1, applies=ALL[1:], made_for=("S5",), limits="is small"
     )
 
 

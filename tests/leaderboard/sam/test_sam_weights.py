@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leaderboard.sam import weights
-from tests.leaderboard.checkpoints import refused, same, state
+from tests.leaderboard.checkpoints import decoder, refused, same, state
 from tests.leaderboard.sam.images import seeded
 from tests.leaderboard.sam.test_conversion import POSITION, TOKEN
 
@@ -21,10 +21,6 @@ def loaded(file: Path, base: Path | None = None) -> dict[str, torch.Tensor]:
     made = seeded("tiny", 1)
     weights.load(file, made, base)
     return dict(made.state_dict())
-
-
-def decoder(seed: int = 0) -> dict[str, torch.Tensor]:
-    return {name: tensor for name, tensor in state(seed).items() if name.startswith("mask_decoder.")}
 
 
 def test_a_network_is_filled(file: Path) -> None:

@@ -1,0 +1,268 @@
+"""Finetuned checkpoints as models: a folder `data/models/NAME` each, its record and its weights."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cosmos1050k.errors import BadFile, InputError
+from leaderboard import models, weights
+from leaderboard.models.base import ALL, Declaration, StrategyName
+
+MODELS = Path("data/models")
+RECORD, WEIGHTS = "model.json", "weights.safetensors"
+#: MedSAM's preprocessing is its owner's for prompts: there is no way to find masks without one.
+_PROMPTED: tuple[StrategyName, ...] = ("S2", "S3", "S4", "S5", "S6")
+
+_SUM = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Finetuned(BaseModel):
+    """What a finetuned model's folder says of it.
+
+    Args:
+        base: of a mask decoder, the model whose other parts it stands on.
+        made_for: the prompts it was trained on; its other cells are greyed.
+        checkpoint_sha256: of the file that it was made from.
+        file_sha256: of the weights beside the record.
+        weights_sha256: of all tensors, those of the base included; a score's key holds it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern=f"^{weights.NAME}$")
+    architecture: str
+    base: str | None = None
+    preprocessing: Literal["sam", "medsam"] = "sam"
+    candidates: Literal[1, 3] = 3
+    made_for: tuple[StrategyName, ...] = Field(default=ALL, min_length=1)
+    description: str = ""
+    checkpoint_sha256: str = _SUM
+    file_sha256: str = _SUM
+    weights_sha256: str = _SUM
+
+    @field_validator("architecture")
+    @classmethod
+    def _known(cls, architecture: str) -> str:
+        if architecture not in weights.PARAMETERS:
+            raise ValueError(f"unknown {architecture!r}; known are {', '.join(weights.PARAMETERS)}")
+        return architecture
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Finetuned":
+        if self.preprocessing == "medsam" and self.candidates == 3:
+            raise ValueError("with MedSAM's preprocessing a model has one candidate")
+        if unfit := [name for name in self.made_for if name not in self.applies]:
+            raise ValueError(f"it was not made for {unfit[0]}, which does not apply to it")
+        return self
+
+    @property
+    def applies(self) -> tuple[StrategyName, ...]:
+        return ALL if self.preprocessing == "sam" else _PROMPTED
+
+    @property
+    def declaration(self) -> Declaration:
+        on = f"mask decoder on {self.base}" if self.base else f"whole {self.architecture}"
+        return Declaration(
+            name=self.name,
+            kind="finetuned",
+            description=self.description or f"A finetuned checkpoint, {on}.",
+            version=1,
+            preprocessing=self.preprocessing,
+            candidates=self.candidates,
+            applies=self.applies,
+            made_for=self.made_for,
+            limits="" if self.preprocessing == "sam" else "has no way to find masks without a prompt",
+            parameters=weights.PARAMETERS[self.architecture],
+            weights_sha256=self.weights_sha256,
+            base=self.base,
+            dtype="float32",
+        )
+
+    @property
+    def path(self) -> Path:
+        return MODELS / self.name / WEIGHTS
+
+
+class Base(BaseModel):
+    """A whole model that a mask decoder can stand on."""
+
+    model_config = ConfigDict(frozen=True)
+    architecture: str
+    preprocessing: Literal["sam", "medsam"]
+    candidates: Literal[1, 3]
+    weights_sha256: str
+    path: Path
+
+
+def names() -> list[str]:
+    """The folders of `data/models` that hold a model."""
+    return sorted(path.parent.name for path in MODELS.glob(f"*/{RECORD}"))
+
+
+def record(name: str) -> Finetuned:
+    """A finetuned model's record.
+
+    Raises:
+        InputError: there is none, or it is not one.
+    """
+    file = MODELS / name / RECORD
+    try:
+        found = Finetuned.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file}: can't be read ({error.strerror}); make the model again") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise BadFile(str(file), f"{place}: {first['msg']}", "make the model again") from None
+    if found.name != name:
+        raise BadFile(str(file), f"is the record of {found.name!r}", "give the folder that name")
+    return found
+
+
+def check(found: Finetuned) -> None:
+    """Whether a finetuned model's weights, and its base's, are there and those of its record.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not found.path.is_file():
+        raise InputError(f"{found.path}: missing; make the model again, `cosmos weights --help` says how")
+    if weights.sha256(found.path) != found.file_sha256:
+        raise BadFile(str(found.path), f"other weights than those of its {RECORD}", "make the model again")
+    if found.base is not None:
+        own = base_of(found.base)
+        if found.weights_sha256 != _on(own.weights_sha256, tensors_sha256(found.path)):
+            raise BadFile(str(found.path), f"made on other weights of {found.base}", "make the model again")
+
+
+def base_of(name: str) -> Base:
+    """A model that a mask decoder can stand on, with its weights.
+
+    Raises:
+        InputError: there is none, it is a mask decoder itself, or its weights are missing.
+    """
+    if name in weights.OFFICIAL:
+        official = weights.OFFICIAL[name]
+        medsam = name == "medsam"
+        return Base(
+            architecture=official.architecture,
+            preprocessing="medsam" if medsam else "sam",
+            candidates=1 if medsam else 3,
+            weights_sha256=official.sha256,
+            path=weights.path(name),
+        )
+    if name not in names():
+        known = ", ".join([*weights.OFFICIAL, *names()])
+        raise InputError(f"no model is called {name!r} that a mask decoder can stand on; known are {known}")
+    found = record(name)
+    if found.base is not None:
+        raise InputError(f"{name} is a mask decoder on {found.base} itself; name a whole model as base")
+    check(found)
+    return Base(path=found.path, **found.model_dump(include=set(Base.model_fields) - {"path"}))
+
+
+def adopt(
+    file: Path, name: str, architecture: str | None = None, base: str | None = None, **more: object
+) -> Literal["there", "made"]:
+    """Makes a model of a checkpoint, a whole model's or a mask decoder's on a base; the file stays as it is.
+
+    Args:
+        architecture: of a whole model.
+        base: of a mask decoder, its base, whose preprocessing and candidates are the default.
+        more: `preprocessing`, `candidates`, `made_for`, `description` of `Finetuned`.
+
+    Raises:
+        InputError: it does not fit, can't be read, or another model has the name.
+    """
+    if name in models.modules():
+        raise InputError(f"--name {name}: a model of the platform has that name; choose another")
+    own = base_of(base) if base is not None else None
+    if own is not None:
+        more = {"preprocessing": own.preprocessing, "candidates": own.candidates, **more}
+        architecture = own.architecture
+    if architecture is None:
+        raise InputError("an architecture is needed, or of a mask decoder its base")
+    if more.get("preprocessing") == "medsam":
+        more = {"candidates": 1, "made_for": _PROMPTED, **more}
+    given = {"name": name, "architecture": architecture, "base": base, **more}
+    summed = dict.fromkeys(("file_sha256", "weights_sha256"), "0" * 64)
+    try:
+        draft = Finetuned(**given, checkpoint_sha256=weights.sha256(file), **summed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{'-'.join(map(str, first['loc'])) or 'name'}: {first['msg']}") from None
+    with weights.alone(MODELS, name):
+        if _there(draft):
+            return "there"
+        _make(file, draft, own)
+    return "made"
+
+
+def _there(draft: Finetuned) -> bool:
+    """Whether the model is there already.
+
+    Raises:
+        InputError: another one is in its place.
+    """
+    if not (MODELS / draft.name).exists():
+        return False
+    found = record(draft.name)
+    check(found)
+    made = {"file_sha256", "weights_sha256"}
+    if found.model_dump(exclude=made) == draft.model_dump(exclude=made):
+        return True
+    raise BadFile(str(MODELS / draft.name), "another model", "remove it, or choose another --name")
+
+
+def _make(file: Path, draft: Finetuned, own: Base | None) -> None:
+    """The folder of a model; it appears whole or not at all."""
+    new = MODELS / f".{draft.name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        made_from = weights.Origin(
+            name=draft.name,
+            architecture=draft.architecture,
+            sha256=draft.checkpoint_sha256,
+            part="mask_decoder" if own else "whole",
+        )
+        weights.convert(file, new / WEIGHTS, made_from)
+        tensors = tensors_sha256(new / WEIGHTS)
+        sums = {
+            "file_sha256": weights.sha256(new / WEIGHTS),
+            "weights_sha256": _on(own.weights_sha256, tensors) if own else tensors,
+        }
+        (new / RECORD).write_text(draft.model_copy(update=sums).model_dump_json(indent=1) + "\n")
+        new.rename(MODELS / draft.name)
+    except OSError as error:
+        raise InputError(f"{MODELS}: can't be written ({error.strerror}); mend it") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _on(base_sha256: str, tensors: str) -> str:
+    """The sum of a mask decoder on a base."""
+    return hashlib.sha256(f"{base_sha256} {tensors}".encode()).hexdigest()
+
+
+def tensors_sha256(file: Path) -> str:
+    """The sum of a safetensors file's tensors: names in order, types, shapes, bytes; no metadata.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    weights.open_safetensors(file)  # holds the header against the file's size
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        for name in sorted(header):
+            start, stop = header[name]["data_offsets"]
+            found.update(json.dumps([name, header[name]["dtype"], header[name]["shape"]]).encode())
+            stream.seek(8 + length + start)
+            found.update(stream.read(stop - start))
+    return found.hexdigest()

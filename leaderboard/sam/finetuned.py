@@ -1,0 +1,45 @@
+"""Finetuned checkpoints run as the model that they were trained from."""
+
+from typing import ClassVar
+
+from segment_anything.modeling import Sam as Network
+
+from leaderboard import finetuned
+from leaderboard.finetuned import Finetuned
+from leaderboard.sam import network, weights
+from leaderboard.sam.medsam import MedSam
+from leaderboard.sam.segmenter import Sam
+
+
+class _Own:
+    """What a finetuned model has of its own: its record instead of an owner's checkpoint."""
+
+    record: ClassVar[Finetuned]
+
+    @classmethod
+    def check(cls) -> None:
+        finetuned.check(cls.record)
+
+    @classmethod
+    def load(cls) -> Network:
+        record = cls.record
+        finetuned.check(record)
+        made = network.build(record.architecture)
+        base = finetuned.base_of(record.base).path if record.base else None
+        weights.load(record.path, made, base)
+        return made
+
+
+class _OwnSam(_Own, Sam):
+    pass
+
+
+class _OwnMedSam(_Own, MedSam):
+    pass
+
+
+def kind_of(record: Finetuned) -> type[Sam]:
+    """The class of a finetuned model."""
+    parent = _OwnMedSam if record.preprocessing == "medsam" else _OwnSam
+    own = {"record": record, "declaration": record.declaration, "multimask": record.candidates == 3}
+    return type(record.name, (parent,), own)
