@@ -92,7 +92,7 @@ def _sam() -> None:
     cv2.setNumThreads(sam.THREADS)
     torch.set_num_threads(sam.THREADS)
     print(f"SAM ViT-B with random weights, float32, {sam.THREADS} threads; a round each after the encoder's")
-    _line("encoder, one image (segment-anything)", *sam.encoder(2), wanted=1.25)
+    _line("encoder, one image (segment-anything)", *sam.encoder(3), wanted=1.25)
     for height, width, objects, wanted in (
         (512, 512, sam.OBJECTS, 1.5),
         (1024, 1024, sam.OBJECTS, 3),
