@@ -17,9 +17,9 @@ from leaderboard import weights
 from leaderboard.machine import Device, Machine
 from leaderboard.models.base import Answer, Declaration, Segmenter
 from leaderboard.sam import decoder, everything, gpus, official
-from leaderboard.sam.attention import fuse
 from leaderboard.sam.batches import halving
 from leaderboard.sam.embeddings import Kept
+from leaderboard.sam.encoder import fuse
 from leaderboard.strategies import Prompts
 
 #: Prompts decoded together. On a CPU each copy of the image's embedding costs more than a batch saves.
