@@ -154,7 +154,11 @@ def machine_of(
     image_batch: int | None = None,
     prompt_batch: int | None = None,
 ) -> Machine:
-    """Where a model of this kind runs."""
+    """Where a model of this kind runs.
+
+    Raises:
+        InputError: on a GPU, and there is none.
+    """
     device = options.device
     if "cuda" not in kind.devices:
         device = "cpu"
@@ -162,6 +166,8 @@ def machine_of(
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda":
+        _gpus()
     return Machine(
         device=device,
         dtype=options.dtype,
@@ -205,9 +211,7 @@ def _run(
 ) -> dict[str, str]:
     """Scores what has no unit yet; returns key → reason for what could not be scored."""
     if machine.device == "cuda":
-        import torch
-
-        workers = min(workers or torch.cuda.device_count(), torch.cuda.device_count())
+        workers = min(workers or _gpus(), _gpus())
     pending = [task for task in tasks if not task.done]
     kept = sum(task.images for task in tasks) - sum(task.images for task in pending)
     label = f"evaluate {tasks[0].model} ({kept} images kept)" if tasks else "evaluate"
@@ -263,11 +267,13 @@ def _score(chunk: Sequence[Task]) -> None:
 
 def _threads(machine: Machine) -> int:
     """To measure masks in: beside a GPU the cores that are its share, beside a network on the CPU one."""
-    if machine.device == "cpu":
-        return 1
-    import torch
+    return 1 if machine.device == "cpu" else max(len(os.sched_getaffinity(0)) // _gpus() - 2, 1)
 
-    return max(len(os.sched_getaffinity(0)) // torch.cuda.device_count() - 2, 1)
+
+def _gpus() -> int:
+    from leaderboard.sam import gpus
+
+    return gpus.count()
 
 
 def _assembled(tasks: Sequence[Task], declaration: Declaration, version: str) -> pa.Table:

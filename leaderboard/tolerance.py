@@ -18,6 +18,7 @@ from leaderboard import models, score
 from leaderboard.board_rows import board_cases
 from leaderboard.machine import Machine
 from leaderboard.plan import case_id
+from leaderboard.selection import SELECTIONS
 
 TOLERANCES = Path("leaderboard/state/tolerance")
 #: Numerics that differ by less than this in every pair's score may share a board.
@@ -143,7 +144,7 @@ def _scores(
 
 
 def _differences(expected: pa.Table, found: pa.Table) -> dict[str, float]:
-    columns = [f"dice_{selection}" for selection in score.SELECTIONS]
+    columns = [f"dice_{selection}" for selection in SELECTIONS]
     groups = expected.select(["pair", "strategy"]).to_pylist()
     names = np.array([f"{group['pair']} {group['strategy']}" for group in groups])
     gaps = [_values(found, column) - _values(expected, column) for column in columns]

@@ -10,7 +10,6 @@ import typer
 
 from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
-from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA
 from pipelines import cli_sources, cli_tolerance, cli_weights, params, stage
 
@@ -77,7 +76,7 @@ def evaluate(
 
     with stage.reported():
         given = params.load()
-        changes: dict[str, Any] = {"strategies": _listed(strategies)} if strategies is not None else {}
+        changes: dict[str, Any] = {"strategies": params.listed(strategies)} if strategies is not None else {}
         if device is not None:
             changes["device"] = device
         given = given.model_copy(update={"evaluate": given.evaluate | changes})
@@ -96,16 +95,6 @@ def evaluate(
                 prompt_batch=given.runtime.prompt_batch,
             )
         )
-
-
-def _listed(strategies: str) -> list[str]:
-    from leaderboard.strategies import STRATEGIES
-
-    names = strategies.split(",")
-    for name in names:
-        if name not in STRATEGIES:
-            raise InputError(f"--strategies: unknown {name!r}; known are {', '.join(STRATEGIES)}")
-    return names
 
 
 @app.command()

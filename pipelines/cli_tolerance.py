@@ -12,6 +12,7 @@ from pipelines import params, stage
 def tolerance(
     model: Annotated[str, typer.Option(help="A model; see `cosmos evaluate`.")],
     images: Annotated[int, typer.Option(min=1, help="Images of the board to score.")] = 8,
+    strategies: Annotated[str | None, typer.Option(help="Such as S2,S5; default: params.yaml's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the built sources of params.yaml lie.")] = None,
 ) -> None:
     """Measure what batch sizes, threads, data types and devices change of a model's DICE."""
@@ -20,8 +21,9 @@ def tolerance(
 
     with stage.reported():
         given = params.load()
-        strategies = given.section("evaluate", EvaluateOptions).strategies
-        found = room.measure(model, data or DATA, given.sources, strategies, images)
+        asked = params.listed(strategies) if strategies else None
+        wanted = asked or given.section("evaluate", EvaluateOptions).strategies
+        found = room.measure(model, data or DATA, given.sources, wanted, images)
         out = room.TOLERANCES / f"{model}.json"
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(found.model_dump_json(indent=1) + "\n")

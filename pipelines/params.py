@@ -83,6 +83,21 @@ def _checked(kind: type[Section], content: Any, prefix: str) -> Section:
         raise InputError(f"{PARAMS}: {place or 'the whole'}: {first['msg']}; mend it") from None
 
 
+def listed(strategies: str) -> list[str]:
+    """An option such as `S1,S5`.
+
+    Raises:
+        InputError: one of them is unknown.
+    """
+    from leaderboard.strategies import STRATEGIES
+
+    names = strategies.split(",")
+    for name in names:
+        if name not in STRATEGIES:
+            raise InputError(f"--strategies: unknown {name!r}; known are {', '.join(STRATEGIES)}")
+    return names
+
+
 def write_sources(names: Sequence[str], path: Path = PARAMS) -> None:
     """Makes `names` the list `sources` of the file; nothing else in it changes, comments included.
 

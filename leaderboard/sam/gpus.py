@@ -24,11 +24,20 @@ def device(kind: Device) -> torch.device:
     """
     if kind == "cpu":
         return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise InputError("evaluate.device: cuda, and torch finds no GPU; say cpu or auto")
     # Convolutions would compute in TF32, which is neither float32 nor said in the numerics.
     torch.backends.cudnn.allow_tf32 = False
-    return torch.device("cuda", claimed(torch.cuda.device_count()))
+    return torch.device("cuda", claimed(count()))
+
+
+def count() -> int:
+    """How many there are.
+
+    Raises:
+        InputError: none.
+    """
+    if not torch.cuda.is_available():
+        raise InputError("evaluate.device: cuda, and torch finds no GPU; say cpu or auto")
+    return torch.cuda.device_count()
 
 
 @cache

@@ -18,7 +18,7 @@ from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.units import MANIFEST
 from leaderboard.board_rows import board_cases
 from leaderboard.evaluate import BoardRows, RunManifest
-from leaderboard.score import METRICS, SELECTIONS
+from leaderboard.selection import METRICS, SELECTIONS
 from leaderboard.statistics import aggregate, board
 from leaderboard.store import files
 from leaderboard.strategies import STRATEGIES

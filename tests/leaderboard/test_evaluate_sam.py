@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from cosmos1050k import pool, shards, units
@@ -134,6 +135,14 @@ def test_weights_that_do_not_fit_end_the_run_and_leave_the_old_scores(small_sam:
     with pytest.raises(pool.Fatal):
         run(small_sam, "kept", workers=2)
     assert written("kept") == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(small_sam: str) -> None:
+    with refused("evaluate.device: cuda", "say cpu or auto"):
+        run(small_sam, "gpu", options=EvaluateOptions(device="cuda"))
+    assert run("box", "box", options=EvaluateOptions(device="cuda")).declaration.device == "cpu"
+    assert run(small_sam, "auto", options=EvaluateOptions(strategies=("S5",))).declaration.device == "cpu"
 
 
 def test_an_image_that_the_network_fails_on_is_listed(small_sam: str) -> None:
