@@ -13,7 +13,7 @@ from segment_anything.modeling.image_encoder import Attention, get_rel_pos
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leaderboard.sam.onednn import apart, linear, together
+from leaderboard.sam.onednn import apart, linear, plain, together
 
 #: Scores computed together on a CPU: 4 MB in float32 (measured on widths of 64…512 rows).
 _SCORES = 2**20
@@ -46,8 +46,8 @@ def _attention(self: Attention, x: Tensor) -> Tensor:
         .unbind(0)
     )
     rows, columns = _positions(self, queries, height, width)
-    in_rows = queries.is_cpu and queries.dtype == torch.float32 and not torch.is_grad_enabled()
-    attended = (_by_rows if in_rows else _at_once)(queries, keys, values, rows, columns, self.scale)
+    attend = _by_rows if plain(queries) else _at_once
+    attended = attend(queries, keys, values, rows, columns, self.scale)
     joined = attended.transpose(1, 2).reshape(count, height, width, -1)
     return apart(_applied(self.proj, together(joined))).view(x.shape)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 def together(x: Tensor) -> Tensor:
     """x …×C as rows, in oneDNN's hands where it is to be used."""
     rows = x.reshape(-1, x.shape[-1])
-    return rows.to_mkldnn() if _suits(rows) else rows
+    return rows.to_mkldnn() if plain(rows) and torch.backends.mkldnn.is_available() else rows
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -26,11 +26,12 @@ def apart(rows: Tensor) -> Tensor:
     return rows.to_dense() if rows.is_mkldnn else rows
 
 
-def _suits(rows: Tensor) -> bool:
+def plain(x: Tensor) -> bool:
+    """Whether x is on a CPU, in float32, and neither a gradient nor a compiler asks how it is used."""
     return (
-        rows.is_cpu
-        and rows.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
+        x.is_cpu
+        and x.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
     )

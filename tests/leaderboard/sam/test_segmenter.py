@@ -1,5 +1,6 @@
 """Our path gives what the owner's `SamPredictor` gives prompt by prompt."""
 
+import shutil
 from copy import deepcopy
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as Network
 
-from leaderboard.machine import Machine
+from leaderboard.machine import Dtype, Machine
 from leaderboard.strategies import STRATEGIES, Prompts
 from tests.leaderboard.sam.images import SmallSam, picture, prompted, seeded, tiny
 
@@ -90,6 +91,28 @@ def test_the_small_network_is_the_same_for_a_seed() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_near(dtype: Dtype) -> None:
+    given = prompted("S6", 5, 97, 64)
+    exact, rounded = SmallSam(), SmallSam(machine=Machine(dtype=dtype))
+    assert rounded.declaration.dtype == dtype
+    answers = [model.low_resolution(model.embed([picture(97, 64)])[0], given) for model in (exact, rounded)]
+    for (low, ratings), (half, half_ratings) in zip(*answers, strict=True):
+        assert half.dtype == half_ratings.dtype == np.float32
+        assert 0 < np.abs(half - low).max() < 0.05 * np.abs(low).max()
+        np.testing.assert_allclose(half_ratings, ratings, rtol=0, atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_encoder_gives_the_same() -> None:
+    compiled = SmallSam(machine=Machine(compiled=True))
+    assert compiled.declaration.dtype == "float32, compiled"
+    images = [picture(97, 64), picture(40, 200)]
+    for found, expected in zip(compiled.embed(images), SmallSam().embed(images), strict=True):
+        torch.testing.assert_close(found.shared.image, expected.shared.image, rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
