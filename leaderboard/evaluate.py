@@ -214,7 +214,7 @@ def _run(
         workers = min(workers or _gpus(), _gpus())
     pending = [task for task in tasks if not task.done]
     kept = sum(task.images for task in tasks) - sum(task.images for task in pending)
-    label = f"evaluate {tasks[0].model} ({kept} images kept)" if tasks else "evaluate"
+    label = f"evaluate {tasks[0].declaration.name} ({kept} images kept)" if tasks else "evaluate"
     failures = {}
     chunks = plan.chunks(pending, _CHUNK_IMAGES[machine.device])
     while chunks:
@@ -247,9 +247,11 @@ def _score(chunk: Sequence[Task]) -> None:
     """Runs in a worker: tasks to units. What a case's digest does not cover comes in with `_assembled`."""
     first = chunk[0]
     try:
-        model = models.get(first.model, first.machine)
+        model = models.get(first.declaration.name, first.machine)
     except InputError as error:
         raise pool.Fatal(str(error)) from None
+    if model.declaration != first.declaration:  # its scores would get the key of another
+        raise pool.Fatal(f"{first.declaration.name}: another model than when the run began; run it again")
     rows = (
         row for task in chunk for row in shards.read_case(task.folder, task.part, score.COLUMNS).to_pylist()
     )

@@ -38,7 +38,7 @@ class Finetuned(BaseModel):
     preprocessing: Literal["sam", "medsam"] = "sam"
     candidates: Literal[1, 3] = 3
     made_for: tuple[StrategyName, ...] = Field(default=ALL, min_length=1)
-    description: str = ""
+    description: str = Field(default="", pattern=r"^[^\r\n]*$", max_length=300)
     checkpoint_sha256: str = _SUM
     file_sha256: str = _SUM
     weights_sha256: str = _SUM
@@ -85,6 +85,12 @@ class Finetuned(BaseModel):
     def path(self) -> Path:
         return MODELS / self.name / WEIGHTS
 
+    @property
+    def again(self) -> str:
+        """How it is made again: nothing takes the place of a folder that is there."""
+        of = f"--base {self.base}" if self.base else f"--architecture {self.architecture}"
+        return f"remove {MODELS / self.name} and run `cosmos weights --from FILE --name {self.name} {of}`"
+
 
 class Base(BaseModel):
     """A whole model that a mask decoder can stand on."""
@@ -99,7 +105,7 @@ class Base(BaseModel):
 
 def names() -> list[str]:
     """The folders of `data/models` that hold a model."""
-    return sorted(path.parent.name for path in MODELS.glob(f"*/{RECORD}"))
+    return sorted(path.parent.name for path in MODELS.glob(f"[!.]*/{RECORD}"))
 
 
 def record(name: str) -> Finetuned:
@@ -109,14 +115,14 @@ def record(name: str) -> Finetuned:
         InputError: there is none, or it is not one.
     """
     file = MODELS / name / RECORD
+    remedy = f"remove {MODELS / name} and make the model again"
     try:
         found = Finetuned.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise InputError(f"{file}: can't be read ({error.strerror}); make the model again") from None
+        raise BadFile(str(file), f"can't be read ({error.strerror})", remedy) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise BadFile(str(file), f"{place}: {first['msg']}", "make the model again") from None
+        field, problem = _first(error)
+        raise BadFile(str(file), f"{field}: {problem}" if field else problem, remedy) from None
     if found.name != name:
         raise BadFile(str(file), f"is the record of {found.name!r}", "give the folder that name")
     return found
@@ -129,13 +135,13 @@ def check(found: Finetuned) -> None:
         InputError: they are not.
     """
     if not found.path.is_file():
-        raise InputError(f"{found.path}: missing; make the model again, `cosmos weights --help` says how")
+        raise BadFile(str(found.path), "missing", found.again)
     if weights.sha256(found.path) != found.file_sha256:
-        raise BadFile(str(found.path), f"other weights than those of its {RECORD}", "make the model again")
+        raise BadFile(str(found.path), f"other weights than those of its {RECORD}", found.again)
     if found.base is not None:
         own = base_of(found.base)
         if found.weights_sha256 != _on(own.weights_sha256, tensors_sha256(found.path)):
-            raise BadFile(str(found.path), f"made on other weights of {found.base}", "make the model again")
+            raise BadFile(str(found.path), f"made on other weights of {found.base}", found.again)
 
 
 def base_of(name: str) -> Base:
@@ -192,13 +198,21 @@ def adopt(
     try:
         draft = Finetuned(**given, checkpoint_sha256=weights.sha256(file), **summed)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--{'-'.join(map(str, first['loc'])) or 'name'}: {first['msg']}") from None
+        field, problem = _first(error)
+        option = f"--{field.replace('_', '-')}" if field else f"--name {name}"
+        raise InputError(f"{option}: {problem}") from None
     with weights.alone(MODELS, name):
         if _there(draft):
             return "there"
         _make(file, draft, own)
     return "made"
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """The first field that is wrong, empty for the record as a whole, and what is wrong with it."""
+    first = error.errors()[0]
+    problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+    return str(first["loc"][0]) if first["loc"] else "", problem
 
 
 def _there(draft: Finetuned) -> bool:

@@ -19,6 +19,8 @@ class Machine(BaseModel):
         dtype: in which the network computes where that is safe; all else stays float32.
         compiled: the encoder by `torch.compile`.
         embeddings_gb: encoded images kept on disk, in half precision, up to so many gigabytes; 0 keeps none.
+            What is kept is used again, so all embeddings are rounded then, from disk or not.
+        round_embeddings: rounds them without keeping any.
         image_batch, prompt_batch: images encoded and prompts decoded together; by default what suits the
             device. Nothing but rounding depends on them (`cosmos tolerance` measures it).
     """
@@ -28,6 +30,7 @@ class Machine(BaseModel):
     dtype: Dtype = "float32"
     compiled: bool = False
     embeddings_gb: float = Field(default=0, ge=0)
+    round_embeddings: bool = False
     image_batch: int | None = Field(default=None, ge=1)
     prompt_batch: int | None = Field(default=None, ge=1)
 
@@ -35,5 +38,9 @@ class Machine(BaseModel):
     def numerics(self) -> str:
         """How exactly, in words: runs that differ in it, or in the device, have other keys."""
         compiled = ", compiled" if self.compiled else ""
-        # What is kept is used again, so all embeddings are rounded, whether they come from disk or not.
-        return f"{self.dtype}{compiled}{', embeddings float16' if self.embeddings_gb else ''}"
+        return f"{self.dtype}{compiled}{', embeddings float16' if self.rounds else ''}"
+
+    @property
+    def rounds(self) -> bool:
+        """Whether embeddings are rounded to half precision."""
+        return self.round_embeddings or self.embeddings_gb > 0

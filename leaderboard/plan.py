@@ -22,7 +22,7 @@ _DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", 
 class Task:
     """A part of a case under some strategies, to turn into a unit; picklable."""
 
-    model: str
+    declaration: Declaration
     machine: Machine
     folder: Path
     #: The case's entry of the source's table, its `first_row` and `rows` those of the part.
@@ -74,7 +74,7 @@ def tasks(
                     rows=[part["first_row"] - case["first_row"], part["rows"]],
                     strategies=group,
                 )
-                made.append(Task(declaration.name, machine, folder, part, group, store, key))
+                made.append(Task(declaration, machine, folder, part, group, store, key))
     return made
 
 

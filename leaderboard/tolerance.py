@@ -23,8 +23,6 @@ from leaderboard.selection import SELECTIONS
 TOLERANCES = Path("leaderboard/state/tolerance")
 #: Numerics that differ by less than this in every pair's score may share a board.
 SHARED_BELOW = 1e-3
-#: So little that nothing is kept: the embeddings are rounded all the same.
-_NOTHING_KEPT = 1e-12
 
 
 class Run(BaseModel):
@@ -120,7 +118,7 @@ def _ways() -> Iterator[tuple[Machine, int | None]]:
     yield Machine(image_batch=1, prompt_batch=1), 1
     yield Machine(image_batch=4, prompt_batch=8), None
     yield Machine(prompt_batch=64), None
-    yield Machine(embeddings_gb=_NOTHING_KEPT), None
+    yield Machine(round_embeddings=True), None
     yield Machine(dtype="bfloat16"), None
     if torch.cuda.is_available():
         yield Machine(device="cuda"), None

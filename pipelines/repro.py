@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cosmos1050k import index, locks
 from cosmos1050k.errors import InputError
+from leaderboard.finetuned import MODELS
 from leaderboard.store.build import BOARD
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
@@ -90,6 +91,7 @@ def _alone() -> Iterator[None]:
 
 
 def _run(given: params.Params) -> None:
+    MODELS.mkdir(parents=True, exist_ok=True)  # what `evaluate` depends on, with or without a model in it
     for slug in given.sources:
         if not index.write(slug).files:
             print(f"{slug}: no raw files found; its build will say what to do")

@@ -75,6 +75,7 @@ class Sam(Segmenter):
         self._resize = ResizeLongestSide(self.side)
         encoder = self.network.image_encoder
         self._encoder = torch.compile(encoder) if machine.compiled else encoder
+        self._rounds = machine.rounds
         self._kept = Kept(self._encoder_sum(), machine.embeddings_gb) if machine.embeddings_gb else None
         with torch.inference_mode():
             self._positions = self.network.prompt_encoder.get_dense_pe()
@@ -112,8 +113,8 @@ class Sam(Segmenter):
             batch = torch.cat([self._padded(prepared[place]) for place in missing])
             with self._autocast():
                 encoded = self._encoder(batch).float().split(1)
-            features |= dict(zip(missing, encoded, strict=True))
-            self._save(images, features, missing)
+            for place, one in zip(missing, encoded, strict=True):
+                features[place] = self._rounded(images[place], one)
         made = []
         for place, (one, image) in enumerate(zip(prepared, images, strict=True)):
             with self._autocast():
@@ -133,16 +134,14 @@ class Sam(Segmenter):
             if features is not None
         }
 
-    def _save(
-        self, images: Sequence[NDArray[np.uint8]], features: dict[int, torch.Tensor], new: list[int]
-    ) -> None:
-        """Keeps new features, and rounds them to what a later run would find."""
-        if self._kept is None:
-            return
-        for place in new:
-            half = features[place].half()
-            self._kept.save(images[place], half)
-            features[place] = half.float()
+    def _rounded(self, image: NDArray[np.uint8], features: torch.Tensor) -> torch.Tensor:
+        """New features as a later run would find them, and kept for it, if that is asked for."""
+        if not self._rounds:
+            return features
+        half = features.half()
+        if self._kept is not None:
+            self._kept.save(image, half)
+        return half.float()
 
     def _encoder_sum(self) -> str:
         declared = self.declaration

@@ -60,7 +60,9 @@ def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: s
         strategies=tuple(name for name in STRATEGIES if name in declaration.applies),
         not_applicable=declaration.not_applicable,
         rows="board",
-        sources={source: SourceRun(version=version, cases=1, scores=table.num_rows, failures={})},
+        sources={
+            source: SourceRun(version=version, cases=1, scores=table.num_rows, failures={}, failed_images=[])
+        },
         seconds=0,
     )
     out.mkdir(parents=True)

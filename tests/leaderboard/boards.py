@@ -76,7 +76,11 @@ class Scored:
             tables = [score(model, shards.read_case(folder, case), names, version) for case in tests]
             self.write(declared.name, source, pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables]))
             runs[source] = SourceRun(
-                version=version, cases=len(tests), scores=sum(t.num_rows for t in tables), failures={}
+                version=version,
+                cases=len(tests),
+                scores=sum(t.num_rows for t in tables),
+                failures={},
+                failed_images=[],
             )
         manifest = RunManifest(
             protocol_version=1,

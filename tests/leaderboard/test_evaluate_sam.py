@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from cosmos1050k import pool, shards, units
 from leaderboard import finetuned, models, plan, tolerance
 from leaderboard.evaluate import EvaluateOptions, RunManifest, evaluate
-from leaderboard.models.base import ALL
+from leaderboard.models.base import ALL, Declaration
 from leaderboard.score import score
 from leaderboard.tolerance import SHARED_BELOW
 from leaderboard.weights import sha256
@@ -135,6 +135,20 @@ def test_weights_that_do_not_fit_end_the_run_and_leave_the_old_scores(small_sam:
     with pytest.raises(pool.Fatal):
         run(small_sam, "kept", workers=2)
     assert written("kept") == before
+
+
+def test_a_model_that_was_made_anew_meanwhile_is_not_scored_under_the_old_key(
+    small_sam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan.tasks
+
+    def planned_before(declaration: Declaration, *more: Any) -> list[plan.Task]:
+        return planned(declaration.model_copy(update={"weights_sha256": "0" * 64}), *more)
+
+    monkeypatch.setattr(plan, "tasks", planned_before)
+    with refused("small: another model than when the run began"):
+        run(small_sam, "meanwhile")
+    assert not list(Path("units/meanwhile/evaluate").glob("[!.]*"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

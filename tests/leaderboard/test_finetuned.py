@@ -168,6 +168,11 @@ def test_a_model_made_again_is_the_new_one(project: Path) -> None:
     assert record("mine").weights_sha256 != record_of_first.weights_sha256
 
 
+def test_what_a_killed_run_left_is_no_model(project: Path, content: bytes) -> None:
+    make(project, content).rename(MODELS / ".mine.new")
+    assert not [name for name in models.names() if "mine" in name]
+
+
 # Sums
 
 
@@ -250,8 +255,8 @@ def test_a_name_of_the_platform_is_not_for_one_s_own(project: Path, content: byt
         ({"candidates": 2}, ["--candidates"]),
         ({"preprocessing": "medsam", "candidates": 3}, ["one candidate"]),
         ({"preprocessing": "medsam", "made_for": ["S1"]}, ["not made for S1"]),
-        ({"made_for": ["S9"]}, ["--made_for"]),
-        ({"made_for": []}, ["--made_for"]),
+        ({"made_for": ["S9"]}, ["--made-for"]),
+        ({"made_for": []}, ["--made-for"]),
         ({"base": "sam_vit_b"}, ["sam_vit_b.safetensors: missing", "cosmos weights sam_vit_b"]),
         ({"base": "nobody"}, ["'nobody'", "sam_vit_b"]),
     ],
@@ -296,7 +301,7 @@ def test_a_record_that_is_none_is_one_line(
 
 def test_missing_weights_are_one_line(project: Path, content: bytes) -> None:
     (make(project, content) / "weights.safetensors").unlink()
-    with refused("mine/weights.safetensors: missing"):
+    with refused("mine/weights.safetensors: missing", "remove", "--name mine --architecture tiny"):
         models.kind("mine").check()
 
 
