@@ -138,10 +138,12 @@ def check(found: Finetuned) -> None:
         raise BadFile(str(found.path), "missing", found.again)
     if weights.sha256(found.path) != found.file_sha256:
         raise BadFile(str(found.path), f"other weights than those of its {RECORD}", found.again)
-    if found.base is not None:
-        own = base_of(found.base)
-        if found.weights_sha256 != _on(own.weights_sha256, tensors_sha256(found.path)):
-            raise BadFile(str(found.path), f"made on other weights of {found.base}", found.again)
+    tensors = tensors_sha256(found.path)
+    if found.base is None:
+        if found.weights_sha256 != tensors:
+            raise BadFile(str(found.path), f"other tensors than those of its {RECORD}", found.again)
+    elif found.weights_sha256 != _on(base_of(found.base).weights_sha256, tensors):
+        raise BadFile(str(found.path), f"made on other weights of {found.base}", found.again)
 
 
 def base_of(name: str) -> Base:
@@ -221,7 +223,9 @@ def _there(draft: Finetuned) -> bool:
     Raises:
         InputError: another one is in its place.
     """
-    if not (MODELS / draft.name).exists():
+    if not (MODELS / draft.name / RECORD).exists():
+        if (MODELS / draft.name).exists():
+            raise BadFile(str(MODELS / draft.name), f"a folder without {RECORD}", "remove it")
         return False
     found = record(draft.name)
     check(found)

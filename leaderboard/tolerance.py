@@ -5,15 +5,18 @@ Numerics whose tolerance is small enough may share a board.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from cosmos1050k import shards
+from cosmos1050k.errors import InputError
 from leaderboard import models, score
 from leaderboard.board_rows import board_cases
 from leaderboard.machine import Machine
@@ -30,7 +33,7 @@ class Run(BaseModel):
 
     Args:
         objects: the largest difference of one object's DICE under one strategy, of either selection.
-        pairs: the largest difference of a mean over the objects of a pair under one strategy.
+        pairs: the largest difference of a pair's score under one strategy, as the board counts it.
         changed: the share of objects' DICE values that differ at all.
     """
 
@@ -75,9 +78,12 @@ def measure(
     """
     kind = models.kind(model)
     kind.check()
-    rows = pa.Table.from_batches(
-        [batch for table in _rows(data, sources, images) for batch in table.to_batches()]
-    ).slice(0, images)
+    if "cuda" not in kind.devices:
+        raise InputError(f"{model}: computes the same whatever the batch, data type or device")
+    tables = list(_rows(data, sources, images))
+    if not tables:
+        raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
+    rows = pa.concat_tables(tables).slice(0, images)
     reference = Machine(image_batch=1, prompt_batch=1)
     expected = _scores(model, reference, None, rows, strategies)
     runs = []
@@ -136,25 +142,37 @@ def _scores(
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        return score.score(models.kind(model).on(machine), rows, strategies, source_version="")
+        found = score.score(models.kind(model).on(machine), rows, strategies, source_version="")
     finally:
         torch.set_num_threads(before)
+    if lost := found.filter(pc.equal(found["status"], "failed"))["image_id"].to_pylist():
+        raise InputError(f"{model} failed on {lost[0]} with {machine.device}, {machine.numerics}; see above")
+    return found
 
 
 def _differences(expected: pa.Table, found: pa.Table) -> dict[str, float]:
     columns = [f"dice_{selection}" for selection in SELECTIONS]
-    groups = expected.select(["pair", "strategy"]).to_pylist()
-    names = np.array([f"{group['pair']} {group['strategy']}" for group in groups])
+    keys = [tuple(row.values()) for row in expected.select(["pair", "strategy", "image_id"]).to_pylist()]
     gaps = [_values(found, column) - _values(expected, column) for column in columns]
     # Everything has one selection: what is null in both is no difference.
     gaps = [np.nan_to_num(gap) for gap in gaps]
-    every = np.concatenate(gaps) if len(names) else np.zeros(1)
-    means = [abs(float(gap[names == name].mean())) for gap in gaps for name in np.unique(names)]
+    every = np.concatenate([*gaps, np.zeros(1)])
     return {
         "objects": float(np.abs(every).max()),
-        "pairs": max(means, default=0.0),
+        "pairs": max(_of_pairs(keys, gap) for gap in gaps),
         "changed": float(np.count_nonzero(every) / len(every)),
     }
+
+
+def _of_pairs(keys: Sequence[tuple[str, ...]], gaps: NDArray[np.float64]) -> float:
+    """The largest difference of a pair's score: the mean over images of the mean over their objects."""
+    images: dict[tuple[str, ...], list[float]] = {}
+    for key, gap in zip(keys, gaps.tolist(), strict=True):
+        images.setdefault(key, []).append(gap)
+    pairs: dict[tuple[str, ...], list[float]] = {}
+    for key, own in images.items():
+        pairs.setdefault(key[:2], []).append(fmean(own))
+    return max((abs(fmean(own)) for own in pairs.values()), default=0.0)
 
 
 def _values(table: pa.Table, column: str) -> NDArray[np.float64]:

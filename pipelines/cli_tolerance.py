@@ -21,7 +21,7 @@ def tolerance(
 
     with stage.reported():
         given = params.load()
-        asked = params.listed(strategies) if strategies else None
+        asked = params.listed(strategies) if strategies is not None else None
         wanted = asked or given.section("evaluate", EvaluateOptions).strategies
         found = room.measure(model, data or DATA, given.sources, wanted, images)
         out = room.TOLERANCES / f"{model}.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 EMBEDDINGS = Path("data/embeddings")
@@ -34,9 +35,15 @@ class Kept:
         self._new, self._held, self._full = 0, 0, False
 
     def load(self, image: NDArray[np.uint8]) -> torch.Tensor | None:
-        """The features 1×C×h×w of an image H×W×3, float16; None if they are not kept."""
+        """The features 1×C×h×w of an image H×W×3, float16; None if they are not kept, or can't be read."""
         path = self._path(image)
-        return load_file(path)["features"] if path.exists() else None
+        try:
+            return load_file(path)["features"]
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError, KeyError) as error:
+            log.warning("%s: can't be read (%s); encoded anew", path, " ".join(str(error).split())[:100])
+            return None
 
     def save(self, image: NDArray[np.uint8], features: torch.Tensor) -> None:
         """Keeps the features 1×C×h×w, float16, of an image if there is room."""
@@ -51,8 +58,13 @@ class Kept:
             return
         path = self._path(image)
         new = path.with_name(f".{path.name}.{os.getpid()}.new")
-        save_file({"features": features.cpu().contiguous()}, new)
-        new.replace(path)
+        try:
+            save_file({"features": features.cpu().contiguous()}, new)
+            new.replace(path)
+        except (OSError, SafetensorError) as error:
+            self._full = True
+            log.warning("%s: can't be written (%s); no more embeddings are kept", path.parent, error)
+            new.unlink(missing_ok=True)
         self._new += 1
 
     def _path(self, image: NDArray[np.uint8]) -> Path:

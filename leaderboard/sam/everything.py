@@ -50,7 +50,7 @@ def masks(sam: "Sam", embedding: "Embedding", filters: Filters | None = None) ->
     def passing(part: slice) -> list[_Found]:
         return _passing(sam, embedding, grid[part], filters)
 
-    found = list(halving(passing, len(grid), sam.prompt_batch, "points"))
+    found = list(halving(passing, len(grid), sam.prompt_batch, "points", sam.shrunk))
     if not found:
         return
     kept = batched_nms(

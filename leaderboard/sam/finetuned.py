@@ -21,6 +21,11 @@ class _Own:
         finetuned.check(cls.record)
 
     @classmethod
+    def encoder_sha256(cls) -> str:
+        record = cls.record
+        return finetuned.base_of(record.base).weights_sha256 if record.base else record.weights_sha256
+
+    @classmethod
     def load(cls) -> Network:
         record = cls.record
         finetuned.check(record)

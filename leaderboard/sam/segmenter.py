@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam as Network
 from segment_anything.utils.transforms import ResizeLongestSide
 
+from cosmos1050k.errors import InputError
 from leaderboard import weights
 from leaderboard.machine import Device, Machine
 from leaderboard.models.base import Answer, Declaration, Segmenter
@@ -79,6 +80,20 @@ class Sam(Segmenter):
         self._kept = Kept(self._encoder_sum(), machine.embeddings_gb) if machine.embeddings_gb else None
         with torch.inference_mode():
             self._positions = self.network.prompt_encoder.get_dense_pe()
+        if machine.compiled:
+            self._try()
+
+    def _try(self) -> None:
+        """Encodes a black picture: what a compiler lacks is no fault of an image.
+
+        Raises:
+            InputError: it can't be compiled.
+        """
+        try:
+            self.embed([np.zeros((self.side, self.side, 3), np.uint8)])
+        except Exception as error:
+            problem = " ".join(str(error).split())[:200]
+            raise InputError(f"evaluate.compiled: torch.compile failed ({problem}); say false") from error
 
     @classmethod
     def on(cls, machine: Machine) -> Self:
@@ -101,9 +116,20 @@ class Sam(Segmenter):
         """
         return official.loaded(cls.declaration.name)
 
+    @classmethod
+    def encoder_sha256(cls) -> str | None:
+        """The sum of the weights that the encoder's are of."""
+        return cls.declaration.weights_sha256
+
     @torch.inference_mode()
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
-        return list(halving(lambda part: self._embed(images[part]), len(images), self.image_batch, "images"))
+        def shrunk(batch: int) -> None:
+            self.image_batch = batch
+
+        def work(part: slice) -> list[Embedding]:
+            return self._embed(images[part])
+
+        return list(halving(work, len(images), self.image_batch, "images", shrunk))
 
     def _embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         prepared = [self.prepared(image) for image in images]
@@ -145,7 +171,7 @@ class Sam(Segmenter):
 
     def _encoder_sum(self) -> str:
         declared = self.declaration
-        parts = (declared.weights_sha256, declared.preprocessing, declared.device, declared.dtype)
+        parts = (self.encoder_sha256(), declared.preprocessing, declared.device, declared.dtype)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _autocast(self) -> torch.autocast:
@@ -169,9 +195,15 @@ class Sam(Segmenter):
         self, embedding: Embedding, prompts: Prompts
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Per object the logits of its candidates, c×(side/4)×(side/4), and their ratings."""
-        return halving(
-            lambda part: self._prompted(embedding, prompts, part), len(prompts), self.prompt_batch, "prompts"
-        )
+
+        def work(part: slice) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+            return self._prompted(embedding, prompts, part)
+
+        return halving(work, len(prompts), self.prompt_batch, "prompts", self.shrunk)
+
+    def shrunk(self, prompt_batch: int) -> None:
+        """From here on so many prompts are decoded together."""
+        self.prompt_batch = prompt_batch
 
     def _prompted(
         self, embedding: Embedding, prompts: Prompts, part: slice

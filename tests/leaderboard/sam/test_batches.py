@@ -28,7 +28,19 @@ def cpu_error() -> Exception:
     return caught.value
 
 
-ERRORS = [MemoryError, lambda: torch.OutOfMemoryError("CUDA out of memory"), cpu_error]
+def cublas_error() -> Exception:
+    return RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+def accelerator_error() -> Exception:
+    return torch.AcceleratorError("CUDA error: out of memory")
+
+
+def oom_error() -> Exception:
+    return torch.OutOfMemoryError("CUDA out of memory")
+
+
+ERRORS = [MemoryError, oom_error, cublas_error, accelerator_error, cpu_error]
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -36,8 +48,10 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     error: Callable[[], Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     asked: list[int] = []
+    told: list[int] = []
     with caplog.at_level(logging.WARNING):
-        found = list(halving(fitting(3, asked, error), 20, 8, "prompts"))
+        found = list(halving(fitting(3, asked, error), 20, 8, "prompts", told.append))
+    assert told == [4, 2]
     assert found == list(range(20))
     assert asked == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
     assert caplog.messages == [

@@ -74,6 +74,30 @@ def test_a_kept_embedding_gives_the_bytes_of_a_fresh_one(
         np.testing.assert_allclose(one, other, rtol=0, atol=0.05 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("damage", [b"", bytes(100), None])
+def test_a_damaged_file_is_encoded_anew(tmp_path: Path, damage: bytes | None) -> None:
+    kept, image = Kept("encoder", 1, tmp_path), picture(20, 30)
+    kept.save(image, features(0))
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-7] if damage is None else damage)
+    assert kept.load(image) is None
+    kept.save(image, features(0))
+    found = kept.load(image)
+    assert found is not None
+    assert torch.equal(found, features(0))
+
+
+def test_a_folder_that_can_t_be_written_costs_no_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Kept("encoder", 1, tmp_path)
+    (tmp_path / "encoder").rmdir()
+    for seed in range(2):
+        kept.save(picture(20, 30, seed), features(seed))
+    (message,) = caplog.messages
+    assert "can't be written" in message
+
+
 def test_what_the_features_depend_on_keeps_them_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
