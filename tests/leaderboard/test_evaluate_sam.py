@@ -37,7 +37,7 @@ def small_sam(project: Path) -> str:
     save_file(dict(tiny().state_dict()), project / "small.safetensors")
     finetuned.adopt(project / "small.safetensors", "small", "tiny")
     for number, source in enumerate(SOURCES):
-        dataset.build(DATA, source, dataset.cases(3, seed=number, slices=3), shard_bytes=dataset.ONE_CASE)
+        dataset.build(DATA, source, dataset.cases(1, seed=number, slices=3), shard_bytes=dataset.ONE_CASE)
     return "small"
 
 
