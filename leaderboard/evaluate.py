@@ -19,7 +19,7 @@ from cosmos1050k.units import MANIFEST
 from leaderboard import models, plan, score
 from leaderboard.board_rows import strategies_of
 from leaderboard.machine import DeviceLost, Dtype, Machine
-from leaderboard.models.base import Declaration, Segmenter, StrategyName
+from leaderboard.models.base import ALL, Declaration, Segmenter, StrategyName
 from leaderboard.plan import Task
 from leaderboard.strategies import STRATEGIES
 
@@ -35,7 +35,7 @@ class EvaluateOptions(BaseModel):
     """`evaluate` in params.yaml: what decides which rows are scored, and how."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    strategies: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
+    strategies: tuple[StrategyName, ...] = ALL
     rows: Literal["board", "all"] = "board"
     #: Where models run that know a GPU; auto: on one if there is one.
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import models, weights
-from leaderboard.models.base import ALL, Declaration, StrategyName
+from leaderboard.models.base import ALL, PROMPTED, PROMPTED_LIMITS, Declaration, StrategyName
 
 MODELS = Path("data/models")
 RECORD, WEIGHTS = "model.json", "weights.safetensors"
-#: MedSAM's preprocessing is its owner's for prompts: there is no way to find masks without one.
-_PROMPTED: tuple[StrategyName, ...] = ("S2", "S3", "S4", "S5", "S6")
 
 _SUM = Field(pattern="^[0-9a-f]{64}$")
 
@@ -27,7 +25,6 @@ class Finetuned(BaseModel):
         base: of a mask decoder, the model whose other parts it stands on.
         made_for: the prompts it was trained on; its other cells are greyed.
         checkpoint_sha256: of the file that it was made from.
-        file_sha256: of the weights beside the record.
         weights_sha256: of all tensors, those of the base included; a score's key holds it.
     """
 
@@ -40,7 +37,6 @@ class Finetuned(BaseModel):
     made_for: tuple[StrategyName, ...] = Field(default=ALL, min_length=1)
     description: str = Field(default="", pattern=r"^[^\r\n]*$", max_length=300)
     checkpoint_sha256: str = _SUM
-    file_sha256: str = _SUM
     weights_sha256: str = _SUM
 
     @field_validator("architecture")
@@ -60,7 +56,7 @@ class Finetuned(BaseModel):
 
     @property
     def applies(self) -> tuple[StrategyName, ...]:
-        return ALL if self.preprocessing == "sam" else _PROMPTED
+        return ALL if self.preprocessing == "sam" else PROMPTED
 
     @property
     def declaration(self) -> Declaration:
@@ -74,7 +70,7 @@ class Finetuned(BaseModel):
             candidates=self.candidates,
             applies=self.applies,
             made_for=self.made_for,
-            limits="" if self.preprocessing == "sam" else "has no way to find masks without a prompt",
+            limits="" if self.preprocessing == "sam" else PROMPTED_LIMITS,
             parameters=weights.PARAMETERS[self.architecture],
             weights_sha256=self.weights_sha256,
             base=self.base,
@@ -128,22 +124,19 @@ def record(name: str) -> Finetuned:
     return found
 
 
-def check(found: Finetuned) -> None:
-    """Whether a finetuned model's weights, and its base's, are there and those of its record.
+def verified(found: Finetuned) -> tuple[Path, Path | None]:
+    """A finetuned model's weights and its base's, if it stands on one: those of its record.
 
     Raises:
-        InputError: they are not.
+        InputError: they are missing, or others.
     """
     if not found.path.is_file():
         raise BadFile(str(found.path), "missing", found.again)
-    if weights.sha256(found.path) != found.file_sha256:
-        raise BadFile(str(found.path), f"other weights than those of its {RECORD}", found.again)
-    tensors = tensors_sha256(found.path)
-    if found.base is None:
-        if found.weights_sha256 != tensors:
-            raise BadFile(str(found.path), f"other tensors than those of its {RECORD}", found.again)
-    elif found.weights_sha256 != _on(base_of(found.base).weights_sha256, tensors):
-        raise BadFile(str(found.path), f"made on other weights of {found.base}", found.again)
+    own = base_of(found.base) if found.base is not None else None
+    if _sum(found.path, own) != found.weights_sha256:
+        on = f", or {found.base} is not what it was made on" if own else ""
+        raise BadFile(str(found.path), f"other weights than those of its {RECORD}{on}", found.again)
+    return found.path, own.path if own else None
 
 
 def base_of(name: str) -> Base:
@@ -168,8 +161,8 @@ def base_of(name: str) -> Base:
     found = record(name)
     if found.base is not None:
         raise InputError(f"{name} is a mask decoder on {found.base} itself; name a whole model as base")
-    check(found)
-    return Base(path=found.path, **found.model_dump(include=set(Base.model_fields) - {"path"}))
+    path, _ = verified(found)
+    return Base(path=path, **found.model_dump(include=set(Base.model_fields) - {"path"}))
 
 
 def adopt(
@@ -194,11 +187,11 @@ def adopt(
     if architecture is None:
         raise InputError("an architecture is needed, or of a mask decoder its base")
     if more.get("preprocessing") == "medsam":
-        more = {"candidates": 1, "made_for": _PROMPTED, **more}
+        more = {"candidates": 1, "made_for": PROMPTED, **more}
     given = {"name": name, "architecture": architecture, "base": base, **more}
-    summed = dict.fromkeys(("file_sha256", "weights_sha256"), "0" * 64)
     try:
-        draft = Finetuned(**given, checkpoint_sha256=weights.sha256(file), **summed)
+        # The sum of the weights is known when they are made.
+        draft = Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64)
     except ValidationError as error:
         field, problem = _first(error)
         option = f"--{field.replace('_', '-')}" if field else f"--name {name}"
@@ -228,9 +221,8 @@ def _there(draft: Finetuned) -> bool:
             raise BadFile(str(MODELS / draft.name), f"a folder without {RECORD}", "remove it")
         return False
     found = record(draft.name)
-    check(found)
-    made = {"file_sha256", "weights_sha256"}
-    if found.model_dump(exclude=made) == draft.model_dump(exclude=made):
+    verified(found)
+    if draft == found.model_copy(update={"weights_sha256": draft.weights_sha256}):
         return True
     raise BadFile(str(MODELS / draft.name), "another model", "remove it, or choose another --name")
 
@@ -248,12 +240,8 @@ def _make(file: Path, draft: Finetuned, own: Base | None) -> None:
             part="mask_decoder" if own else "whole",
         )
         weights.convert(file, new / WEIGHTS, made_from)
-        tensors = tensors_sha256(new / WEIGHTS)
-        sums = {
-            "file_sha256": weights.sha256(new / WEIGHTS),
-            "weights_sha256": _on(own.weights_sha256, tensors) if own else tensors,
-        }
-        (new / RECORD).write_text(draft.model_copy(update=sums).model_dump_json(indent=1) + "\n")
+        made = draft.model_copy(update={"weights_sha256": _sum(new / WEIGHTS, own)})
+        (new / RECORD).write_text(made.model_dump_json(indent=1) + "\n")
         new.rename(MODELS / draft.name)
     except OSError as error:
         raise InputError(f"{MODELS}: can't be written ({error.strerror}); mend it") from None
@@ -261,9 +249,10 @@ def _make(file: Path, draft: Finetuned, own: Base | None) -> None:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _on(base_sha256: str, tensors: str) -> str:
-    """The sum of a mask decoder on a base."""
-    return hashlib.sha256(f"{base_sha256} {tensors}".encode()).hexdigest()
+def _sum(file: Path, own: Base | None) -> str:
+    """The sum of a model's weights: of a mask decoder's on its base, of both."""
+    tensors = tensors_sha256(file)
+    return hashlib.sha256(f"{own.weights_sha256} {tensors}".encode()).hexdigest() if own else tensors
 
 
 def tensors_sha256(file: Path) -> str:

@@ -2,11 +2,12 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,10 @@ from leaderboard.ahead import ahead
 from leaderboard.machine import DeviceLost
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Declaration, Segmenter
-from leaderboard.selection import METRICS, SELECTIONS, best_of, chosen, nothing
+from leaderboard.selection import METRICS, SELECTIONS, best_of, chosen, nothing, of_everything
 from leaderboard.strategies import STRATEGIES, prompts
+
+Result = TypeVar("Result")
 
 #: Of the step from a case's rows to its scores; a change of what it gives needs a new number.
 VERSION = 2
@@ -160,66 +163,69 @@ def _truth(image_id: str, regions: NDArray[np.uint8], entry: Mapping[str, Any]) 
     return truth
 
 
+def _tried(work: Callable[[], Result]) -> Result | Exception:
+    """What the work gives, or the error that it raised: a model's fault is its failure.
+
+    Raises:
+        MemoryError, DeviceLost: the machine's fault is not.
+    """
+    try:
+        return work()
+    except (MemoryError, DeviceLost):
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever a model raises)
+        return error
+
+
 def _embedded(model: Segmenter, images: Sequence[_Image], strategies: Sequence[str]) -> list[Any]:
     """An embedding per image, or the error that the model raised on it; none where nothing is to be asked."""
     asked = [image for image in images if image.objects and strategies]
-    try:
-        found = iter(model.embed([image.picture for image in asked]) if asked else [])
-    except (MemoryError, DeviceLost):
-        raise
-    except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
-        if len(images) == 1:
-            return [error]
-        return [one for image in images for one in _embedded(model, [image], strategies)]
-    return [next(found) if image.objects and strategies else None for image in images]
+    found = _tried(lambda: model.embed([image.picture for image in asked]) if asked else [])
+    if not isinstance(found, Exception):
+        left = iter(found)
+        return [next(left) if image.objects and strategies else None for image in images]
+    if len(images) == 1:
+        return [found]
+    return [one for image in images for one in _embedded(model, [image], strategies)]
 
 
 def _asked(
     model: Segmenter, image: _Image, embedding: Any, strategies: Sequence[str], scoring: Executor
 ) -> _Asked:
-    answers: dict[str, list[Future[dict[str, Any]]] | Exception] = {}
-    for name in strategies if image.objects else ():
-        try:
-            if isinstance(embedding, Exception):
-                raise embedding
-            answers[name] = _answers(model, image, embedding, name, scoring)
-        except (MemoryError, DeviceLost):
-            raise
-        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
-            answers[name] = error
-    return _Asked(image, answers)
+    wanted = strategies if image.objects else ()
+    if isinstance(embedding, Exception):
+        return _Asked(image, dict.fromkeys(wanted, embedding))
+    ask = partial(_answers, model, image, embedding, scoring)
+    return _Asked(image, {name: _tried(partial(ask, name)) for name in wanted})
 
 
 def _answers(
-    model: Segmenter, image: _Image, embedding: Any, strategy: str, scoring: Executor
+    model: Segmenter, image: _Image, embedding: Any, scoring: Executor, strategy: str
 ) -> list[Future[dict[str, Any]]]:
     if STRATEGIES[strategy].everything:
-        best = list(best_of(model.everything(embedding), image.truths))
-        return [scoring.submit(dict, entry) for entry in best]
+        best = best_of(model.everything(embedding), image.truths)
+        return [scoring.submit(of_everything, *pair) for pair in zip(best, image.truths, strict=True)]
     answers = model.prompt(embedding, prompts(STRATEGIES[strategy], image.objects))
-    return [
-        scoring.submit(chosen, strategy, answer, truth)
-        for answer, truth in zip(answers, image.truths, strict=True)
-    ]
+    return [scoring.submit(chosen, strategy, *pair) for pair in zip(answers, image.truths, strict=True)]
 
 
 def _finished(model: Segmenter, asked: _Asked, strategies: Sequence[str]) -> list[dict[str, Any]]:
     row, found = asked.image.row, {}
     for name, answers in asked.answers.items():
-        try:
-            if isinstance(answers, Exception):
-                raise answers
-            found[name] = [answer.result() for answer in answers]
-        except (MemoryError, DeviceLost):
-            raise
-        except Exception as error:  # noqa: BLE001 (a model's fault is its failure)
-            log.warning("%s failed on %s under %s: %r", model.declaration.name, row["image_id"], name, error)
-            found[name] = [_failure(name) for _ in asked.image.objects]
+        scored = answers if isinstance(answers, Exception) else _tried(partial(_results, answers))
+        if isinstance(scored, Exception):
+            log.warning("%s failed on %s under %s: %r", model.declaration.name, row["image_id"], name, scored)
+            scored = [_failure(name) for _ in asked.image.objects]
+        found[name] = scored
     return [
         {**_key(row, index, name), **found[name][place]}
         for place, index in enumerate(asked.image.indices)
         for name in strategies
     ]
+
+
+def _results(answers: Sequence[Future[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [answer.result() for answer in answers]
 
 
 def _scored(objects: Sequence[Mapping[str, Any]]) -> list[int]:

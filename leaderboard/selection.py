@@ -1,6 +1,6 @@
 """Which of a model's masks is an object's, and what it scores (protocol, section 3)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,28 +44,31 @@ def chosen(strategy: str, answer: Answer, truth: Truth) -> dict[str, Any]:
     return {"status": _status(masks[choices["oracle"]]), **result}
 
 
-def best_of(masks: Iterable[Mask], truths: Sequence[Truth]) -> Iterator[dict[str, Any]]:
-    """Under everything (S1), per object the score of the mask with the highest DICE; the first of equals.
+def best_of(masks: Iterable[Mask], truths: Sequence[Truth]) -> list[tuple[int, Mask] | None]:
+    """Under everything (S1), per object the mask with the highest DICE, the first of equals, and its place.
 
-    One mask is held at a time, and per object its best. Which model would take which is not asked: choosing
-    among them needs the truth.
+    One mask is held at a time, and per object its best; None if there is no mask at all.
 
     Raises:
         ValueError: a mask is not bool or of another size.
     """
-    best: list[tuple[float, int, Mask | None]] = [(-1.0, 0, None)] * len(truths)
+    highest = [-1.0] * len(truths)
+    best: list[tuple[int, Mask] | None] = [None] * len(truths)
     for place, mask in enumerate(masks):
         _check(mask, truths[0])
         for number, dice in enumerate(dices(mask, truths).tolist()):
-            if dice > best[number][0]:
-                best[number] = (dice, place, mask)
-    for (_, place, found), truth in zip(best, truths, strict=True):
-        if found is None:
-            yield {"status": "empty", **nothing("S1")}
-        else:
-            measured = _measured(found, truth, place, None)
-            oracle = {f"{name}_oracle": value for name, value in measured.items()}
-            yield {"status": _status(found), **oracle}
+            if dice > highest[number]:
+                highest[number], best[number] = dice, (place, mask)
+    return best
+
+
+def of_everything(best: tuple[int, Mask] | None, truth: Truth) -> dict[str, Any]:
+    """Status and metrics of what `best_of` found for an object: the oracle's selection, the only one."""
+    if best is None:
+        return {"status": "empty", **nothing("S1")}
+    place, mask = best
+    measured = _measured(mask, truth, place, None)
+    return {"status": _status(mask), **{f"{name}_oracle": value for name, value in measured.items()}}
 
 
 def nothing(strategy: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def weights(
 
     own = {
         "architecture": architecture, "base": base, "preprocessing": preprocessing,
-        "candidates": candidates, "made_for": made_for.split(",") if made_for else None,
+        "candidates": candidates, "made_for": made_for.split(",") if made_for is not None else None,
         "description": description,
     }  # fmt: skip
     given_own: dict[str, Any] = {key: value for key, value in own.items() if value is not None}

@@ -15,6 +15,9 @@ from leaderboard.strategies import STRATEGIES, Prompts
 StrategyName = Literal["S1", "S2", "S3", "S4", "S5", "S6"]
 
 ALL: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
+#: Of a model that answers prompts alone: what applies, and why the rest does not.
+PROMPTED: tuple[StrategyName, ...] = ("S2", "S3", "S4", "S5", "S6")
+PROMPTED_LIMITS = "has no way to find masks without a prompt"
 
 
 class Declaration(BaseModel):

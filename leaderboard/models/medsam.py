@@ -1,5 +1,6 @@
 """MedSAM (Ma et al., Nature Communications 2024): SAM ViT-B finetuned on medical images by box prompts."""
 
+from leaderboard.models.base import PROMPTED, PROMPTED_LIMITS
 from leaderboard.sam import official
 from leaderboard.sam.medsam import MedSam
 
@@ -10,9 +11,9 @@ class Medsam(MedSam):
         "MedSAM, SAM ViT-B finetuned on 1.6 million medical masks by its owner.",
         preprocessing="medsam",
         candidates=1,
-        applies=("S2", "S3", "S4", "S5", "S6"),
+        applies=PROMPTED,
         made_for=("S5",),
-        limits="has no way to find masks without a prompt",
+        limits=PROMPTED_LIMITS,
     )
 
 

@@ -1,6 +1,6 @@
 """The image encoder's blocks computed faster, equal to the owner's but for rounding.
 
-The owner writes the matrix of all pairs of places, half a gigabyte, four times. Here it is never whole on a
+The owner writes the matrix of all pairs of places, 0.8 GB of ViT-B, four times. Here it is never whole on a
 CPU: a few rows of one head at a time stay in its cache. On a GPU torch's fused kernel takes it as its bias.
 """
 

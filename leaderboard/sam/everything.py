@@ -94,7 +94,7 @@ def _stable(logits: NDArray[np.float32], rating: float, sam: "Sam", filters: Fil
 
 
 def _packed(mask: NDArray[np.bool_]) -> bytes:
-    # A mask is smooth: a few percent of its bits remain, so that a grid of 256×256 points is possible.
+    # Of an ellipse over half of 3000×2000 pixels 3 % remain: a grid of 256×256 points fits into memory.
     packed: bytes = isal_zlib.compress(np.packbits(mask), 1)
     return packed
 

@@ -18,7 +18,7 @@ class _Own:
 
     @classmethod
     def check(cls) -> None:
-        finetuned.check(cls.record)
+        finetuned.verified(cls.record)
 
     @classmethod
     def encoder_sha256(cls) -> str:
@@ -27,11 +27,9 @@ class _Own:
 
     @classmethod
     def load(cls) -> Network:
-        record = cls.record
-        finetuned.check(record)
-        made = network.build(record.architecture)
-        base = finetuned.base_of(record.base).path if record.base else None
-        weights.load(record.path, made, base)
+        path, base = finetuned.verified(cls.record)
+        made = network.build(cls.record.architecture)
+        weights.load(path, made, base)
         return made
 
 

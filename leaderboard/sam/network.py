@@ -7,9 +7,10 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import nn
 
 from cosmos1050k.errors import InputError
+from leaderboard.weights import PARAMETERS
 
 #: Those of the owner, and one of the same make that is small enough for tests and laptops.
-ARCHITECTURES = ("vit_b", "vit_l", "vit_h", "tiny")
+ARCHITECTURES = tuple(PARAMETERS)
 _TINY_SIZE, _TINY_WIDTH, _PATCH = 256, 32, 16
 
 

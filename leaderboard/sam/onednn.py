@@ -1,6 +1,7 @@
-"""Linear layers in float32 by oneDNN, on CPUs where torch's own choice, MKL, runs at half its speed.
+"""Linear layers in float32 on a CPU by oneDNN instead of torch's own choice, MKL.
 
-MKL takes its slow path on CPUs that are not Intel's. A copy in and out costs little beside thousands of rows.
+On an AMD EPYC, with 4,096 rows, copies in and out included, it takes half the time (measured; no other CPU
+was).
 """
 
 import torch

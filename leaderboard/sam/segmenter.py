@@ -57,7 +57,7 @@ class Sam(Segmenter):
 
     Args:
         network: in evaluation mode, with its weights; by default those of the declared checkpoint. Its
-            attention is exchanged for an equal one that is faster.
+            encoder's blocks are exchanged for equal ones that are faster.
         machine: where and how it runs; on CUDA, on a device that no other process of ours has taken.
     """
 
