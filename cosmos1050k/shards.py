@@ -1,6 +1,8 @@
 """A built source on disk: Parquet shards of one modality and split each, a table of its cases, a manifest."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,13 +98,18 @@ def built(data: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in data.glob(f"[!.]*/{MANIFEST}")))
 
 
+def dataset_version(versions: Mapping[str, str]) -> str:
+    """The version of a dataset: 16 hexadecimal digits over its sources and their versions."""
+    return hashlib.sha256(json.dumps(dict(versions), sort_keys=True).encode()).hexdigest()[:16]
+
+
 def load_cases(folder: Path) -> list[dict[str, Any]]:
     """The rows of `cases.parquet` (`CASES_SCHEMA`) of a built source, in the order they are stored in.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    with _readable(folder, CASES):
+    with readable(folder, CASES):
         return pq.read_table(folder / CASES, schema=CASES_SCHEMA).to_pylist()
 
 
@@ -112,7 +119,7 @@ def read_case(folder: Path, case: dict[str, Any], columns: list[str] | None = No
     Raises:
         InputError: the shard is missing or damaged.
     """
-    with _readable(folder, case["shard"]), pq.ParquetFile(folder / case["shard"]) as file:
+    with readable(folder, case["shard"]), pq.ParquetFile(folder / case["shard"]) as file:
         start, stop = case["first_row"], case["first_row"] + case["rows"]
         groups, offset, before = [], 0, 0
         for number in range(file.num_row_groups):
@@ -126,7 +133,7 @@ def read_case(folder: Path, case: dict[str, Any], columns: list[str] | None = No
 
 
 @contextmanager
-def _readable(folder: Path, name: str) -> Iterator[None]:
+def readable(folder: Path, name: str) -> Iterator[None]:
     """Turns an error of reading a built file into one line."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -104,6 +105,11 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in MODELS.glob(f"[!.]*/{RECORD}"))
 
 
+def is_name(name: str) -> bool:
+    """Whether a model may be called so."""
+    return re.fullmatch(weights.NAME, name) is not None
+
+
 def record(name: str) -> Finetuned:
     """A finetuned model's record.
 
@@ -155,8 +161,17 @@ def base_of(name: str) -> Base:
             weights_sha256=official.sha256,
             path=weights.path(name),
         )
+    if name in weights.SHIPPED:
+        path = weights.shipped(name)
+        return Base(
+            architecture=weights.SHIPPED[name],
+            preprocessing="sam",
+            candidates=3,
+            weights_sha256=tensors_sha256(path),
+            path=path,
+        )
     if name not in names():
-        known = ", ".join([*weights.OFFICIAL, *names()])
+        known = ", ".join([*weights.OFFICIAL, *weights.SHIPPED, *names()])
         raise InputError(f"no model is called {name!r} that a mask decoder can stand on; known are {known}")
     found = record(name)
     if found.base is not None:
@@ -201,6 +216,26 @@ def adopt(
             return "there"
         _make(file, draft, own)
     return "made"
+
+
+def described(file: Path, name: str, architecture: str, base: str | None, **more: object) -> Finetuned:
+    """The record of a model that was trained here, of its weights in safetensors.
+
+    Args:
+        architecture, base, more: as in `adopt`; `base` if the file holds a mask decoder alone.
+
+    Raises:
+        InputError: they can't be read, or a value is unfit.
+    """
+    own = base_of(base) if base is not None else None
+    sums = {"checkpoint_sha256": weights.sha256(file), "weights_sha256": _sum(file, own)}
+    try:
+        return Finetuned.model_validate(
+            {"name": name, "architecture": architecture, "base": base, **more, **sums}
+        )
+    except ValidationError as error:
+        field, problem = _first(error)
+        raise InputError(f"{field or name}: {problem}") from None
 
 
 def _first(error: ValidationError) -> tuple[str, str]:

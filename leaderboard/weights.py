@@ -7,7 +7,7 @@ everything else reads safetensors only.
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,13 @@ STAGING = ".fetch"
 REFUSED, TIMEOUT_S = 3, 900
 NAME = "[a-z0-9][a-z0-9_-]{0,63}"
 #: Of the architectures of `leaderboard.sam.network`, counted there.
-PARAMETERS = {"vit_b": 93_735_472, "vit_l": 312_342_832, "vit_h": 641_090_608, "tiny": 201_036}
+PARAMETERS = {
+    "vit_b": 93_735_472,
+    "vit_l": 312_342_832,
+    "vit_h": 641_090_608,
+    "nano": 3_821_952,
+    "tiny": 201_036,
+}
 
 _SUM = Field(pattern="^[0-9a-f]{64}$")
 
@@ -51,17 +57,26 @@ class Checkpoint(BaseModel):
     citation: str
 
 
+class Refused(InputError):
+    """Why a checkpoint was not converted; `lines`: each of its tensors that does not match."""
+
+    def __init__(self, problem: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(problem)
+        self.lines = tuple(lines)
+
+
 class Origin(BaseModel):
     """What a safetensors file was made from, in its metadata: the sum is that of the checkpoint.
 
-    `part`: what the checkpoint must hold, all of a model or its mask decoder alone.
+    `architecture`: None to have it told from the tensors. `part`: what the checkpoint must hold, all of a
+    model, its mask decoder alone, or either.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
-    architecture: str
+    architecture: str | None
     sha256: str = _SUM
-    part: Literal["whole", "mask_decoder"] = "whole"
+    part: Literal["whole", "mask_decoder", "either"] = "whole"
 
 
 def _sam(architecture: str, file: str, sha256: str) -> Checkpoint:
@@ -109,6 +124,14 @@ OFFICIAL: Mapping[str, Checkpoint] = {
         ),
     )
 }
+
+#: The models that the project ships with their weights: name → architecture.
+SHIPPED: Mapping[str, str] = {"sam_nano": "nano"}
+
+
+def shipped(name: str) -> Path:
+    """Where the weights of a model lie that the project ships."""
+    return Path(__file__).parent / "models" / name / "weights.safetensors"
 
 
 def path(name: str) -> Path:
@@ -293,7 +316,8 @@ def convert(file: Path, target: Path, made_from: Origin) -> None:
             timeout=TIMEOUT_S,
         )
         if done.returncode == REFUSED:
-            raise InputError(" ".join(done.stdout.decode(errors="replace").split())[:1000])
+            first, *lines = done.stdout.decode(errors="replace").splitlines() or [""]
+            raise Refused(" ".join(first.split())[:1000], lines)
         if done.returncode < 0:
             killed = signal.Signals(-done.returncode).name
             raise BadFile(

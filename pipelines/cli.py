@@ -11,7 +11,7 @@ import typer
 from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.shards import DATA
-from pipelines import cli_sources, cli_tolerance, cli_weights, params, stage
+from pipelines import cli_convert, cli_finetune, cli_sources, cli_tolerance, cli_weights, params, stage
 
 app = typer.Typer(
     help="COSMOS 1050K: build the dataset, score models, read the board.",
@@ -29,6 +29,8 @@ class ExportFormat(StrEnum):
 
 for verb in (*cli_sources.VERBS, cli_weights.weights):
     app.command()(verb)
+app.command()(cli_convert.convert)
+app.command()(cli_finetune.finetune)
 app.command()(cli_tolerance.tolerance)
 
 

@@ -50,11 +50,23 @@ class Params(_Closed):
     evaluate: dict[str, Any]
     board_rows: dict[str, Any]
     board: dict[str, Any]
+    finetune: dict[str, Any] = Field(default_factory=dict)
     runtime: Runtime = Runtime()
 
     def section(self, name: str, kind: type[Section]) -> Section:
         """One room's section, read by its model."""
         return _checked(kind, getattr(self, name), f"{name}.")
+
+    def entry(self, name: str, key: str, kind: type[Section]) -> Section:
+        """What a room's section says under a name.
+
+        Raises:
+            InputError: it has no such name, or a wrong value under it.
+        """
+        entries = getattr(self, name)
+        if key not in entries:
+            raise InputError(f"{PARAMS}: {name} has no {key!r}; add it")
+        return _checked(kind, entries[key], f"{name}.{key}.")
 
 
 def load(path: Path = PARAMS) -> Params:
@@ -75,12 +87,32 @@ def load(path: Path = PARAMS) -> Params:
 
 
 def _checked(kind: type[Section], content: Any, prefix: str) -> Section:
+    place, problem = _first(kind, content)
+    if problem:
+        raise InputError(f"{PARAMS}: {prefix}{place or 'the whole'}: {problem}; mend it")
+    return kind.model_validate(content)
+
+
+def _first(kind: type[BaseModel], content: Any) -> tuple[str, str]:
+    """The first place that is wrong and what is wrong with it; empty texts if nothing is."""
     try:
-        return kind.model_validate(content)
+        kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = prefix + ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{PARAMS}: {place or 'the whole'}: {first['msg']}; mend it") from None
+        return ".".join(str(part) for part in first["loc"]), first["msg"]
+    return "", ""
+
+
+def options(kind: type[Section], given: dict[str, Any]) -> Section:
+    """A command's options, read by the room's model.
+
+    Raises:
+        InputError: one of them is wrong.
+    """
+    place, problem = _first(kind, given)
+    if problem:
+        raise InputError(f"--{place.split('.')[0].replace('_', '-')}: {problem}")
+    return kind.model_validate(given)
 
 
 def listed(strategies: str) -> list[str]:

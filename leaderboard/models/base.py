@@ -25,7 +25,8 @@ class Declaration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
-    kind: Literal["official", "baseline", "finetuned", "submitted"]
+    #: A demonstration is there to try things with; its numbers measure nothing.
+    kind: Literal["official", "baseline", "demonstration", "finetuned", "submitted"]
     description: str
     #: Raised when the same input would give another mask; part of the key of every score.
     version: int

@@ -7,6 +7,7 @@ standard output.
 import re
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,26 @@ from leaderboard.weights import REFUSED, Origin
 
 #: What reading may take besides twice the file: a small file that claims more is no checkpoint.
 _MEMORY = 4 * 2**30
+#: Where training scripts put a model's tensors: MedSAM's and SAM-Med2D's, Lightning's, and plain ones.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "sam", "checkpoint", "ema")
+_DEPTH = 3
+_PREFIXES = re.compile(r"^(?:(?:module|model|sam|sam_model|_orig_mod)\.)+")
 
 
 def convert(file: Path, new: Path, origin: Origin) -> None:
     """Writes a checkpoint, a whole model or its mask decoder, if it fits its architecture.
 
+    What `origin` leaves open, architecture or part, is told from the tensors and written with them.
+
     Raises:
         InputError: they don't, or the file holds no tensors or more than tensors.
     """
-    with torch.device("meta"):  # names and shapes alone
-        wanted = dict(network.build(origin.architecture).state_dict())
     state = _read(file)
+    origin = _told(origin, state, file)
+    with torch.device("meta"):  # names and shapes alone
+        wanted = dict(network.build(str(origin.architecture)).state_dict())
     if origin.part == "mask_decoder":
         wanted = weights.part(wanted)
-    elif weights.is_partial(state):
-        raise BadFile(str(file), "a mask decoder alone", "name the model that it stands on, --base")
     weights.check(state, wanted, file)
     # Copied, since safetensors takes none that share memory; one by one, so that nothing is held twice.
     copies = {name: state.pop(name).clone(memory_format=torch.contiguous_format) for name in wanted}
@@ -44,25 +50,68 @@ def convert(file: Path, new: Path, origin: Origin) -> None:
         raise InputError(f"{new.parent}: can't be written ({error}); make room") from None
 
 
-def _read(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint in either format.
+def _told(origin: Origin, state: Mapping[str, torch.Tensor], file: Path) -> Origin:
+    """With the architecture and the part that the tensors are of, where they are not given."""
+    partial = weights.is_partial(state)
+    if origin.part == "either":
+        origin = origin.model_copy(update={"part": "mask_decoder" if partial else "whole"})
+    if origin.part == "whole" and partial:
+        raise BadFile(str(file), "a mask decoder alone", "name the model that it stands on, --base")
+    if origin.architecture is not None:
+        return origin
+    fits = {}
+    for name in network.ARCHITECTURES:
+        with torch.device("meta"):
+            wanted = network.build(name).state_dict()
+        fits[name] = sum(key in state and state[key].shape == own.shape for key, own in wanted.items()) / len(
+            wanted
+        )
+    nearest = max(fits, key=lambda name: fits[name])
+    if not fits[nearest]:
+        raise BadFile(str(file), "no tensor in it is one of SAM's", "give a checkpoint of a SAM")
+    return origin.model_copy(update={"architecture": nearest})
 
-    Training scripts, MedSAM's among them, put them beside their optimizer's under `model`, and prefix
-    `module.` to the names when several devices train.
-    """
+
+def _read(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint in either format, under the names that the owner gives them."""
     with file.open("rb") as stream:
         start = stream.read(9)
     # A safetensors file begins with the length of its header, a JSON object.
-    state: Any = weights.read(file) if start[8:] == b"{" else _unpickled(file)
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
+    state: Any = _unwrapped(weights.read(file) if start[8:] == b"{" else _unpickled(file))
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):
         raise BadFile(
             str(file), "holds more or less than tensors by name", "save the model's state_dict alone"
         )
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    return _stripped(state, file)
+
+
+def _unwrapped(content: Any) -> Any:
+    """What training scripts put beside their optimizer's state, one dictionary in another."""
+    for _ in range(_DEPTH):
+        if not isinstance(content, dict) or any(isinstance(one, torch.Tensor) for one in content.values()):
+            break
+        inner = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), dict)), None)
+        if inner is None:
+            break
+        content = inner
+    return content
+
+
+def _stripped(state: dict[str, torch.Tensor], file: Path) -> dict[str, torch.Tensor]:
+    """Without the names of what the model was wrapped in: by several devices, a compiler, a trainer."""
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        short = _PREFIXES.sub("", name)
+        if short in found:
+            raise BadFile(
+                str(file),
+                f"has the tensor {short[:100]!r} twice, under two prefixes",
+                "save one of the models",
+            )
+        found[short] = tensor
+    return found
 
 
 def _unpickled(file: Path) -> Any:
@@ -84,7 +133,7 @@ def main() -> None:
     try:
         convert(Path(file), Path(new), Origin.model_validate_json(origin))
     except InputError as error:
-        sys.stdout.write(str(error))
+        sys.stdout.write("\n".join([str(error), *getattr(error, "lines", ())]))
         sys.exit(REFUSED)
 
 

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 #: Places upscaled together. With more, each step waits for new memory from the system as long as it computes.
 _UPSCALED_TOGETHER = 1024
+#: Of a decoder's masks the one that it gives for a clear prompt, the three for any, and all of them.
+ONE, THREE, ALL = range(1), range(1, 4), range(4)
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,24 @@ class Shared:
     values: Tensor
     queries: Tensor
 
+    def of(self, places: Tensor) -> "Shared":
+        """Of k images' share that of n prompts, each of the image at its place, n numbers below k."""
+        own = (one[places] for one in (self.image, self.keys, self.values, self.queries))
+        image, keys, values, queries = own
+        return Shared(self.size, image, self.positions, keys, values, queries)
 
-@torch.inference_mode()
-def share(network: Sam, features: Tensor, positions: Tensor) -> Shared:
-    """What all prompts without a mask share, of an image's features and the positions, both 1×C×h×w."""
-    image = features + network.prompt_encoder.no_mask_embed.weight[..., None, None]
+
+def share(network: Sam, features: Tensor, positions: Tensor, dense: Tensor | None = None) -> Shared:
+    """What prompts of an image share.
+
+    Args:
+        features: of the image, 1×C×h×w, or of n images that have a prompt each.
+        positions: of the places, 1×C×h×w.
+        dense: n×C×h×w, if each prompt has a mask, which its prompt encoder embedded; then nothing is shared.
+    """
+    if dense is None:
+        dense = network.prompt_encoder.no_mask_embed.weight[..., None, None]
+    image = features + dense
     image, places = (one.flatten(2).mT.contiguous() for one in (image, positions))
     first = network.mask_decoder.transformer.layers[0]
     taking, giving = first.cross_attn_token_to_image, first.cross_attn_image_to_token
@@ -57,15 +72,14 @@ def share(network: Sam, features: Tensor, positions: Tensor) -> Shared:
     )
 
 
-@torch.inference_mode()
-def decode(network: Sam, shared: Shared, sparse: Tensor, multimask: bool) -> tuple[Tensor, Tensor]:
-    """The masks of an image's prompts.
+def decode(network: Sam, shared: Shared, sparse: Tensor, which: range = THREE) -> tuple[Tensor, Tensor]:
+    """The masks of an image's prompts. Gradients pass through.
 
     Args:
         network: that of which the image's share was made.
-        shared: the image's share.
+        shared: the image's share, or that of n images or masks.
         sparse: embedded points and boxes, n×t×C.
-        multimask: whether three candidates or one.
+        which: of the decoder's masks.
 
     Returns:
         Logits n×c×4h×4w and ratings n×c.
@@ -74,12 +88,11 @@ def decode(network: Sam, shared: Shared, sparse: Tensor, multimask: bool) -> tup
     own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([own.expand(len(sparse), -1, -1), sparse], dim=1)
     tokens, image = _transformed(decoder.transformer, shared, tokens)
-    chosen = range(1, decoder.num_mask_tokens) if multimask else range(1)
-    kernels = [decoder.output_hypernetworks_mlps[which](tokens[:, 1 + which]) for which in chosen]
+    kernels = [decoder.output_hypernetworks_mlps[number](tokens[:, 1 + number]) for number in which]
     parts = (_upscaled(decoder, part) for part in image.split(_UPSCALED_TOGETHER, dim=1))
     stacked = torch.stack(kernels, dim=1)
     logits = torch.cat([stacked @ part.mT for part in parts], dim=-1)
-    ratings = decoder.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
+    ratings = decoder.iou_prediction_head(tokens[:, 0])[:, which.start : which.stop]
     return _arranged(logits, shared.size), ratings
 
 

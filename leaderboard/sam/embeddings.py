@@ -34,6 +34,10 @@ class Kept:
         self._limit = limit_gb * _GIGABYTE
         self._new, self._held, self._full = 0, 0, False
 
+    def has(self, image: NDArray[np.uint8]) -> bool:
+        """Whether an image's features are kept."""
+        return self._path(image).exists()
+
     def load(self, image: NDArray[np.uint8]) -> torch.Tensor | None:
         """The features 1×C×h×w of an image H×W×3, float16; None if they are not kept, or can't be read."""
         path = self._path(image)

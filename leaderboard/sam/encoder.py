@@ -29,6 +29,14 @@ def fuse(network: Network) -> Network:
     return network
 
 
+def unfuse(network: Network) -> Network:
+    """Gives them the owner's form back."""
+    for module in network.image_encoder.modules():
+        if isinstance(module, Attention | MLPBlock):
+            module.__dict__.pop("forward", None)
+    return network
+
+
 def _perceptron(self: MLPBlock, x: Tensor) -> Tensor:
     """x B×H×W×C → the same shape, as `MLPBlock.forward` of the owner."""
     hidden = self.act(_applied(self.lin1, together(x)))

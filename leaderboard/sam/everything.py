@@ -45,7 +45,7 @@ def masks(sam: "Sam", embedding: "Embedding", filters: Filters | None = None) ->
     """All masks H×W, the best rated first."""
     filters = filters or Filters()
     height, width = embedding.original_size
-    grid = sam.placed(build_point_grid(filters.points_per_side) * (width, height), embedding)
+    grid = sam.placed(build_point_grid(filters.points_per_side) * (width, height), (height, width))
 
     def passing(part: slice) -> list[_Found]:
         return _passing(sam, embedding, grid[part], filters)

@@ -23,8 +23,8 @@ class MedSam(Sam):
         scaled = (square - square.min()) / spread
         return torch.tensor(scaled, device=self.device).float().permute(2, 0, 1)[None]
 
-    def placed(self, coordinates: NDArray[np.int32], embedding: Embedding) -> NDArray[np.float64]:
-        return coordinates / np.array(embedding.original_size[::-1]) * self.side
+    def placed(self, coordinates: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.float64]:
+        return coordinates / np.array(size[::-1]) * self.side
 
     def masks(self, low: NDArray[np.float32], embedding: Embedding) -> NDArray[np.bool_]:
         probabilities = torch.sigmoid(torch.from_numpy(low)).numpy()

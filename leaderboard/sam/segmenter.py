@@ -132,22 +132,30 @@ class Sam(Segmenter):
         return list(halving(work, len(images), self.image_batch, "images", shrunk))
 
     def _embed(self, images: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+        made = []
+        for image, (features, (height, width)) in zip(images, self.features(images), strict=True):
+            with self._autocast():
+                shared = decoder.share(self.network, features, self._positions)
+            made.append(Embedding(shared, (height, width), (image.shape[0], image.shape[1])))
+        return made
+
+    @torch.inference_mode()
+    def features(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[torch.Tensor, tuple[int, int]]]:
+        """Per image H×W×3 what the encoder makes of it, 1×C×h×w, and the height and width that it saw."""
         prepared = [self.prepared(image) for image in images]
         features = self._loaded(images)
         missing = [place for place in range(len(images)) if place not in features]
         if missing:
-            batch = torch.cat([self._padded(prepared[place]) for place in missing])
+            batch = torch.cat([self.padded(prepared[place]) for place in missing])
             with self._autocast():
                 encoded = self._encoder(batch).float().split(1)
             for place, one in zip(missing, encoded, strict=True):
                 features[place] = self._rounded(images[place], one)
-        made = []
-        for place, (one, image) in enumerate(zip(prepared, images, strict=True)):
-            with self._autocast():
-                shared = decoder.share(self.network, features[place], self._positions)
-            height, width = one.shape[-2:]
-            made.append(Embedding(shared, (height, width), (image.shape[0], image.shape[1])))
-        return made
+        return [(features[place], (one.shape[2], one.shape[3])) for place, one in enumerate(prepared)]
+
+    def keeps(self, image: NDArray[np.uint8]) -> bool:
+        """Whether an image's features are on disk."""
+        return self._kept is not None and self._kept.has(image)
 
     def _loaded(self, images: Sequence[NDArray[np.uint8]]) -> dict[int, torch.Tensor]:
         """Of the images whose features are kept, their place → the features."""
@@ -183,7 +191,8 @@ class Sam(Segmenter):
         pixels = resized.permute(2, 0, 1).contiguous()[None]
         return (pixels - self.network.pixel_mean) / self.network.pixel_std
 
-    def _padded(self, image: torch.Tensor) -> torch.Tensor:
+    def padded(self, image: torch.Tensor) -> torch.Tensor:
+        """What `prepared` gives as a square, 1×3×side×side."""
         height, width = image.shape[-2:]
         return torch.nn.functional.pad(image, (0, self.side - width, 0, self.side - height))
 
@@ -208,14 +217,23 @@ class Sam(Segmenter):
     def _prompted(
         self, embedding: Embedding, prompts: Prompts, part: slice
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        points, boxes = self.tensors(prompts, part, embedding.original_size)
+        return list(zip(*self.decode(embedding, points, boxes), strict=True))
+
+    def tensors(
+        self, prompts: Prompts, part: slice, size: tuple[int, int]
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor | None]:
+        """Some of the prompts of an image of this height and width as the prompt encoder takes them: points
+        n×p×2 with labels n×p, and boxes n×4.
+        """
         points = boxes = None
         if prompts.points is not None and prompts.labels is not None:
-            coordinates = self.placed(prompts.points[part], embedding)
+            coordinates = self.placed(prompts.points[part], size)
             points = self._tensor(coordinates), self._tensor(prompts.labels[part], torch.int)
         if prompts.boxes is not None:
-            corners = self.placed(prompts.boxes[part].reshape(-1, 2, 2), embedding)
+            corners = self.placed(prompts.boxes[part].reshape(-1, 2, 2), size)
             boxes = self._tensor(corners.reshape(-1, 4))
-        return list(zip(*self.decode(embedding, points, boxes), strict=True))
+        return points, boxes
 
     @torch.inference_mode()
     def decode(
@@ -227,12 +245,13 @@ class Sam(Segmenter):
         """Logits n×c×(side/4)×(side/4) and ratings n×c of prompts in the network's own pixels."""
         with self._autocast():
             sparse, _ = self.network.prompt_encoder(points=points, boxes=boxes, masks=None)
-            low, ratings = decoder.decode(self.network, embedding.shared, sparse, self.multimask)
+            which = decoder.THREE if self.multimask else decoder.ONE
+            low, ratings = decoder.decode(self.network, embedding.shared, sparse, which)
         return low.float().cpu().numpy(), ratings.float().cpu().numpy()
 
-    def placed(self, coordinates: NDArray[np.int32], embedding: Embedding) -> NDArray[np.float64]:
-        """Points (x, y) of the image in the network's own pixels."""
-        found: NDArray[np.float64] = self._resize.apply_coords(coordinates, embedding.original_size)
+    def placed(self, coordinates: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.float64]:
+        """Points (x, y) of an image of this height and width in the network's own pixels."""
+        found: NDArray[np.float64] = self._resize.apply_coords(coordinates, size)
         return found
 
     def upscaled(self, low: NDArray[np.float32], embedding: Embedding) -> NDArray[np.float32]:

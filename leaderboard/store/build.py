@@ -63,7 +63,7 @@ def build_board(
     versions = {slug: manifest.version for slug, manifest in manifests.items()}
     phantoms = [slug for slug, manifest in manifests.items() if manifest.phantom]
     runs = {model: _run(given, model, versions) for model in given.models}
-    dataset = _hash(versions)
+    dataset = shards.dataset_version(versions)
     made_of = [VERSION, dataset, given.sources, phantoms, given.protocol_version, _keys(given, runs)]
     build_id = _hash([*made_of, rows.model_dump(), options.model_dump()])
     with (

@@ -1,6 +1,6 @@
 """Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
-python -m tests.bench [build] [metrics] [sam]
+python -m tests.bench [build] [metrics] [sam] [finetune]
 """
 
 import argparse
@@ -14,7 +14,7 @@ import cv2
 import torch
 
 from cosmos1050k import pictures
-from tests.bench import build, metrics, sam
+from tests.bench import build, finetune, metrics, sam
 from tests.bench.timing import ratio
 
 WORDS = build.objects_by_words, build.regions_by_words
@@ -24,7 +24,7 @@ CASES = 96
 
 
 def main() -> None:
-    parts = {"build": _build, "metrics": _metrics, "sam": _sam}
+    parts = {"build": _build, "metrics": _metrics, "sam": _sam, "finetune": _finetune}
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Prints ratios.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; by default all")
     asked = parser.parse_args().parts
@@ -108,6 +108,15 @@ def _sam() -> None:
         what = f"S1, 8×8 points, {batch} at a time, {width}×{height} (its generator)"
         _once(what, *sam.all_masks(height, width, 8, batch), wanted)
     _sam_memory()
+
+
+def _finetune() -> None:
+    torch.set_num_threads(sam.THREADS)
+    with tempfile.TemporaryDirectory() as folder:
+        anew, looped, ours = finetune.epochs(Path(folder))
+    what = f"epoch of {finetune.IMAGES} images, {finetune.OBJECTS} boxes each, ViT-B"
+    _once(f"{what}: encoded anew", anew, ours, 5)
+    _once(f"{what}: an image's boxes at a time", looped, ours, 1)
 
 
 def _sam_memory() -> None:

@@ -37,7 +37,8 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
 
 
 def project(target: Path, data: Path) -> Path:
-    (target / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("  - grabcut\n", ""))
+    text = (ROOT / "params.yaml").read_text()
+    (target / "params.yaml").write_text(text.replace("  - grabcut\n  - sam_nano\n", ""))
     (target / "cosmos1050k/data").mkdir(parents=True)
     (target / "cosmos1050k/data/sample").symlink_to(data / "sample")
     before = Path.cwd()

@@ -55,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project, run once."""
     target = copy_project(tmp_path_factory.mktemp("project"))
     params = target / "params.yaml"
-    params.write_text(params.read_text().replace("  - grabcut\n", ""))
+    params.write_text(params.read_text().replace("  - grabcut\n  - sam_nano\n", ""))
     (target / "dvc.lock").unlink(missing_ok=True)
     output = run(target, "pipelines.repro")
     assert stages(output) == {"build@sample", "card", "evaluate@box", "board"}
@@ -120,6 +120,26 @@ def test_a_parameter_reruns_only_what_depends_on_it(
         units = content(project, "data/units/build")
         assert stages(run(project, "dvc", "repro")) == expected
         assert content(project, "data/units/build") == units  # no case is built twice
+    finally:
+        params.write_text(before)
+        run(project, "dvc", "repro")
+
+
+def test_a_model_under_finetune_is_made_scored_and_not_made_twice(project: Path) -> None:
+    params = project / "params.yaml"
+    before = params.read_text()
+    named = "finetune:\n  tuned: {base: sam_nano, epochs: 1}\n"
+    params.write_text(before.replace("finetune: {}\n", named).replace("  - box\n", "  - box\n  - tuned\n"))
+    try:
+        output = run(project, "dvc", "repro", "finetune@tuned")
+        assert stages(output) == {"finetune@tuned"}
+        assert "tuned: DICE on validation" in output
+        assert stages(run(project, "dvc", "repro", "finetune@tuned")) == set()
+        shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))[""]["data"]
+        assert shown["data/models/tuned/metrics.json"]["data"]["images"] == {"train": 80, "validation": 20}
+        assert "evaluate@tuned" in run(project, "dvc", "repro", "--dry")  # it may stand in `models`
+        scored = ("evaluate", "--model", "tuned", "--strategies", "S5", "--out", "scores/tuned")
+        assert "tuned: 120 scores" in run(project, "pipelines.cli", *scored)
     finally:
         params.write_text(before)
         run(project, "dvc", "repro")

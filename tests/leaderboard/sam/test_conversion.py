@@ -41,6 +41,40 @@ def test_what_training_scripts_wrap_around_it_is_taken_off(tmp_path: Path) -> No
     assert same(converted(tmp_path, pickled(wrapped)), state())
 
 
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "sam.", "module.model.", "_orig_mod.module.", "model.sam_model."]
+)
+@pytest.mark.parametrize("wrapper", [(), ("state_dict",), ("model",), ("checkpoint", "model_state_dict")])
+def test_prefixes_and_wrappers_are_stripped(tmp_path: Path, prefix: str, wrapper: tuple[str, ...]) -> None:
+    content: dict[str, object] = {f"{prefix}{name}": tensor for name, tensor in state().items()}
+    for name in reversed(wrapper):
+        content = {name: content, "epoch": 7}
+    assert same(converted(tmp_path, pickled(content)), state())
+
+
+def test_two_models_under_two_prefixes_are_refused(tmp_path: Path) -> None:
+    content = {f"{prefix}{name}": tensor for prefix in ("model.", "") for name, tensor in state().items()}
+    with refused("given.bin", "twice"):
+        converted(tmp_path, pickled(content))
+
+
+_BLOCK = "image_encoder.blocks.0"
+
+
+@pytest.mark.parametrize(
+    ("names", "modules"),
+    [
+        ([f"{_BLOCK}.Adapter.D_fc1.weight", "image_encoder.blocks.1.Adapter.D_fc1.weight"], "'Adapter'"),
+        ([f"{_BLOCK}.attn.qkv.lora_A.weight", f"{_BLOCK}.attn.qkv.lora_B.weight"], "'lora_A', 'lora_B'"),
+        (["image_encoder.prompt_generator.lightweight_mlp_0.0.weight"], "'prompt_generator'"),
+    ],
+)
+def test_adapters_are_named_as_unsupported(tmp_path: Path, names: list[str], modules: str) -> None:
+    content = {**state(), **{name: torch.zeros(1) for name in names}}
+    with refused("given.bin", f"modules that SAM has not: {modules};", "adapters are not supported"):
+        converted(tmp_path, pickled(content))
+
+
 def test_precision_strides_and_shared_memory_make_no_difference(tmp_path: Path) -> None:
     expected = {name: tensor.half() for name, tensor in state().items()}
     flat = torch.cat([tensor.ravel() for tensor in expected.values()])

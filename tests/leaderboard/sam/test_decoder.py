@@ -66,9 +66,13 @@ def by_owner(
     return found
 
 
+def which(multimask: bool) -> range:
+    return decoder.THREE if multimask else decoder.ONE
+
+
 def agree(network: Network, count: int, tokens: int, multimask: bool = True) -> None:
     image, prompts = features(network), sparse(network, count, tokens)
-    logits, ratings = decoder.decode(network, shared(network, image), prompts, multimask)
+    logits, ratings = decoder.decode(network, shared(network, image), prompts, which(multimask))
     expected_logits, expected_ratings = by_owner(network, image, prompts, multimask)
     assert expected_logits.std() > 0.5
     torch.testing.assert_close(logits, expected_logits, rtol=0, atol=TOLERANCE)
@@ -102,7 +106,7 @@ def test_images_do_not_mix() -> None:
     shares = [shared(network, image) for image in images]
     for number in (1, 0, 1):
         prompts = sparse(network, 2, 8, number)
-        logits, _ = decoder.decode(network, shares[number], prompts, True)
+        logits, _ = decoder.decode(network, shares[number], prompts)
         expected, _ = by_owner(network, images[number], prompts, True)
         torch.testing.assert_close(logits, expected, rtol=0, atol=TOLERANCE)
 
@@ -113,7 +117,7 @@ def test_half_precision() -> None:
     image, prompts = features(network), sparse(network, 2, 8)
     exact, exact_ratings = by_owner(network, image, prompts, True)
     with torch.autocast("cpu", torch.bfloat16):
-        logits, ratings = decoder.decode(network, shared(network, image), prompts, True)
+        logits, ratings = decoder.decode(network, shared(network, image), prompts)
         owner, _ = by_owner(network, image, prompts, True)
     assert (logits - exact).abs().mean() < 2 * (owner - exact).abs().mean()
     torch.testing.assert_close(ratings.float(), exact_ratings, rtol=0, atol=0.02)

@@ -1,0 +1,22 @@
+"""The state of a training on disk, so that a killed one goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def save(content: dict[str, Any], file: Path) -> None:
+    """Writes tensors, numbers and texts; the file is always a whole one, the last or the one before."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.new")
+    torch.save(content, new)
+    new.replace(file)
+
+
+def load(file: Path) -> dict[str, Any] | None:
+    """What was saved last, or None."""
+    if not file.exists():
+        return None
+    found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return found
