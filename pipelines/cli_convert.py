@@ -25,11 +25,13 @@ def convert(
 
     with stage.reported():
         try:
-            made = room.convert(file, new, architecture, base)
+            made, own = room.convert(file, new, architecture, base)
         except Refused as error:
             for line in error.lines:
                 print(line, file=sys.stderr)
             raise
         print(f"{new}: {made.architecture}, sha256 {sha256(new)}")
         how = f"--name NAME --architecture {made.architecture}"
+        if own is not None:  # the result is run as its base is
+            how += f" --preprocessing {own.preprocessing} --candidates {own.candidates}"
         print(f"To score it: `cosmos weights --from {new} {how}`, then `cosmos evaluate --model NAME`")

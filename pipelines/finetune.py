@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA
 from leaderboard.finetuned import MODELS, WEIGHTS
 from leaderboard.training.finetune import finetune
@@ -27,13 +28,19 @@ def describe(made: Result, out: Path) -> None:
         return
     whole, base = made.options.lora_rank, made.options.base
     of = f"--architecture {made.base.architecture}" if whole else f"--base {base}"
-    print(f"To score it: `cosmos weights --from {out / WEIGHTS} --name {name} {of} --made-for S5`")
+    of += f" --preprocessing {made.base.preprocessing} --candidates {made.base.candidates}"
+    of += f" --made-for {','.join(made.made_for)}"
+    print(f"To score it: `cosmos weights --from {out / WEIGHTS} --name {name} {of}`")
 
 
 def main() -> None:
     name = stage.argument("python -m pipelines.finetune NAME")
     given = params.load()
     options, out = given.entry("finetune", name, FinetuneOptions), MODELS / name
+    if options.base in given.finetune:  # the pipeline does not know which of the two comes first
+        raise InputError(
+            f"{params.PARAMS}: finetune.{name}.base: {options.base} is finetuned itself; name its base"
+        )
     describe(finetune(out, options, data=DATA, sources=given.sources), out)
 
 

@@ -22,9 +22,12 @@ from leaderboard.weights import REFUSED, Origin
 #: What reading may take besides twice the file: a small file that claims more is no checkpoint.
 _MEMORY = 4 * 2**30
 #: Where training scripts put a model's tensors: MedSAM's and SAM-Med2D's, Lightning's, and plain ones.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "sam", "checkpoint", "ema")
+_WRAPPERS = (
+    "state_dict", "model_state_dict", "model_state", "model", "net", "network", "sam", "params", "checkpoint",
+    "ema",
+)  # fmt: skip
 _DEPTH = 3
-_PREFIXES = re.compile(r"^(?:(?:module|model|sam|sam_model|_orig_mod)\.)+")
+_PREFIXES = re.compile(r"^(?:(?:module|model|base_model|net|network|sam|sam_model|_orig_mod)\.)+")
 
 
 def convert(file: Path, new: Path, origin: Origin) -> None:
@@ -84,13 +87,20 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
         raise BadFile(
             str(file), "holds more or less than tensors by name", "save the model's state_dict alone"
         )
-    return _stripped(state, file)
+    return _placed(_stripped(state, file))
+
+
+def _placed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A mask decoder's own tensors under the names that they have in a model."""
+    if "iou_token.weight" in state and not any(name.startswith("image_encoder.") for name in state):
+        return {f"mask_decoder.{name}": tensor for name, tensor in state.items()}
+    return state
 
 
 def _unwrapped(content: Any) -> Any:
     """What training scripts put beside their optimizer's state, one dictionary in another."""
     for _ in range(_DEPTH):
-        if not isinstance(content, dict) or any(isinstance(one, torch.Tensor) for one in content.values()):
+        if not isinstance(content, dict):
             break
         inner = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), dict)), None)
         if inner is None:

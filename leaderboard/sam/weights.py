@@ -102,7 +102,10 @@ def _names_and_shapes(
     else:
         first = next(iter(shapes))
         problem = f"the tensor {_shown(first)}{_more(list(shapes))} has the shape {shapes[first]}"
-    if added := _modules(extra, wanted):
+    if shapes and (missing or extra):
+        problem += f", and {len(shapes)} of another shape"
+    # Of another encoder nearly all is missing; adapters leave what is there, under its name or below it.
+    if len(missing) < len(wanted) / 2 and (added := _modules(extra, wanted)):
         problem += f"; it has modules that SAM has not: {', '.join(map(_shown, added[:5]))}{_more(added, 5)}"
         remedy = "adapters are not supported; merge what is low-rank into the weights, or give other weights"
     error = Mismatch(str(path), problem, remedy)

@@ -29,7 +29,7 @@ from leaderboard.training.tuner import Tuner
 
 #: Of the way from rows to weights; a change of what comes out needs a new number.
 VERSION = 1
-#: A killed run loses so many seconds at most.
+#: Between two states of a run that are kept within an epoch, in seconds.
 _SAVE_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -68,33 +68,47 @@ def finetune(
     Raises:
         InputError: the base or a source can't be had, or `out` holds something else; nothing is changed.
     """
-    result.check(out)
+    result.check(out, options.base)
     options = options.model_copy(update={"sources": options.sources or tuple(sources)})
     base, model = _base(options)
     train, validation = (Examples(data, options.sources, split) for split in ("train", "validation"))
     versions = {slug: shards.load_manifest(data / slug).version for slug in options.sources}
     kept = store / _key(options, base, versions, model) / "state.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with weights.alone(kept.parent, out.name):
+    with weights.alone(kept.parent, "state"), weights.alone(out.parent, out.name):
         tuner = Tuner(model, options)
         _encode(model, options, train, validation)
         run = _trained(tuner, train, validation, kept)
-    tuner.take(run.best_weights)
-    made = Result(
+        tuner.take(run.best_weights)
+        made = _result(out, options, base, data, versions, (train, validation), run, model)
+        result.check(out, options.base)  # again: it took long
+        result.write(out, made, model.network)
+    return made
+
+
+def _result(
+    out: Path,
+    options: FinetuneOptions,
+    base: Base,
+    data: Path,
+    versions: dict[str, str],
+    splits: tuple[Examples, Examples],
+    run: _Run,
+    model: Sam,
+) -> Result:
+    return Result(
         name=out.name,
         options=options,
         base=base,
         versions=versions,
         phantoms=[slug for slug in options.sources if shards.load_manifest(data / slug).phantom],
-        images={"train": len(train), "validation": len(validation)},
+        images={examples.split: len(examples) for examples in splits},
         device=model.declaration.device,
         best=run.best,
         curve=run.curve,
         before=run.pairs[0],
         after=run.pairs[run.best],
     )
-    result.write(out, made, model.network)
-    return made
 
 
 def _base(options: FinetuneOptions) -> tuple[Base, Sam]:
@@ -113,7 +127,7 @@ def _key(options: FinetuneOptions, base: Base, versions: dict[str, str], model: 
     return units.key(
         version=VERSION,
         options=options.model_dump(mode="json", exclude={"embeddings_gb", "device", "base"}),
-        base=base.weights_sha256,
+        base=base.model_dump(mode="json", exclude={"path"}),
         sources=versions,
         device=model.declaration.device,
     )
@@ -146,6 +160,7 @@ def _trained(tuner: Tuner, train: Examples, validation: Examples, kept: Path) ->
         _restore(run, tuner, found)
     else:
         _validate(run, tuner, validation, loss=float("nan"))
+        _save(run, tuner, kept)
     saved = time.monotonic()
     while run.epoch <= options.epochs:
         order = train.shuffled(options.seed, run.epoch)
@@ -188,4 +203,5 @@ def _restore(run: _Run, tuner: Tuner, found: dict[str, Any]) -> None:
     tuner.take(found.pop("weights"))
     tuner.optimiser.load_state_dict(found.pop("optimiser"))
     vars(run).update(found)
-    log.warning("goes on in epoch %d at step %d", run.epoch, run.step)
+    if run.epoch <= tuner.options.epochs:
+        log.warning("goes on in epoch %d at step %d", run.epoch, run.step)

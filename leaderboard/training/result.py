@@ -16,7 +16,7 @@ from cosmos1050k import shards, sources
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import finetuned, models
 from leaderboard.finetuned import RECORD, WEIGHTS, Base
-from leaderboard.models.base import PROMPTED
+from leaderboard.models.base import PROMPTED, StrategyName
 from leaderboard.sam import weights as states
 from leaderboard.training import lora
 from leaderboard.training.options import FinetuneOptions
@@ -51,6 +51,10 @@ class Result:
     after: dict[str, float]
 
     @property
+    def made_for(self) -> tuple[StrategyName, ...]:
+        return PROMPTED if self.options.points else ("S5",)
+
+    @property
     def gained(self) -> float:
         return self.curve[self.best]["dice"] - self.curve[0]["dice"]
 
@@ -63,8 +67,8 @@ class Result:
         return f"{self.options.base}{lora}, {what}, {self.best} of {self.options.epochs} epochs."
 
 
-def check(out: Path) -> None:
-    """Whether a folder may be written.
+def check(out: Path, base: str) -> None:
+    """Whether a folder may be written for a model that is finetuned from `base`.
 
     Raises:
         InputError: its name is none of a model's, or it holds what no finetuning wrote.
@@ -73,6 +77,10 @@ def check(out: Path) -> None:
         raise InputError(f"{out}: a model of the platform has that name; choose another")
     if not finetuned.is_name(out.name):
         raise InputError(f"{out}: a model's name is small letters, digits, - and _; choose another")
+    if out.name == base:
+        raise InputError(f"{out}: would take the place of its base; choose another name")
+    if out.is_symlink():
+        raise InputError(f"{out}: a link; name the folder itself")
     if not out.exists():
         return
     held = {path.name for path in out.iterdir()} if out.is_dir() else {""}
@@ -92,6 +100,7 @@ def write(out: Path, made: Result, network: Network) -> None:
     try:
         new.mkdir(parents=True)
         _fill(new, made, network)
+        (new / WEIGHTS).chmod(0o644)  # safetensors writes files for their owner alone
         shutil.rmtree(out, ignore_errors=True)
         new.rename(out)
     except OSError as error:
@@ -113,7 +122,7 @@ def _fill(folder: Path, made: Result, network: Network) -> None:
         None if whole else made.options.base,
         preprocessing=made.base.preprocessing,
         candidates=made.base.candidates,
-        made_for=PROMPTED if made.options.points else ("S5",),
+        made_for=made.made_for,
         description=made.summary,
     )
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n")

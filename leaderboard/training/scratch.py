@@ -150,7 +150,7 @@ def _step(run: Run, examples: Sequence[Example], options: ScratchOptions) -> flo
     with torch.no_grad():
         for mean, own in zip(run.mean.parameters(), run.network.parameters(), strict=True):
             mean.lerp_(own, 1 - kept)
-    return float(loss)
+    return loss.item()
 
 
 def _loss(made: Network, views: Sequence[View], random: np.random.Generator, dtype: torch.dtype) -> Tensor:

@@ -9,6 +9,7 @@ from cosmos1050k import shards, sources
 from cosmos1050k.index import replace_text
 from leaderboard import weights
 from leaderboard.models.base import ALL
+from leaderboard.sam.everything import Filters
 from leaderboard.statistics import FEWEST_PATIENTS, LEVEL
 from leaderboard.training.scratch import ScratchOptions
 from pipelines.nano import recipe
@@ -41,7 +42,7 @@ def text() -> str:
     given = recipe.load()
     measured = json.loads(recipe.METRICS.read_text())
     if recipe.OTHERS.exists():
-        measured["real images"] = json.loads(recipe.OTHERS.read_text())
+        measured["other sources"] = json.loads(recipe.OTHERS.read_text())
     millions = weights.PARAMETERS[given.train.architecture] / 1e6
     parts = [_HEADER.format(millions=millions), _data(given), _training(given.train)]
     parts += [_measured(name, found) for name, found in measured.items()]
@@ -109,6 +110,7 @@ def _measured(name: str, found: dict[str, Any]) -> str:
         if everything
         else ""
     )
+    passing = f"{found['confident']:.1f} % of the masks best rated for a point"
     return f"""## Measured: {name}
 
 {_counts(found)}: {", ".join(found["sources"])}. DICE in %, mean over pairs, with {100 * LEVEL:.0f} %
@@ -116,7 +118,8 @@ intervals where there are {FEWEST_PATIENTS} patients:
 
 {_table(["model", "candidate", *ALL], rows)}
 
-{part}Spearman's correlation of predicted and true IoU: {rated}.
+{part}Spearman's correlation of predicted and true IoU: {rated}. {passing} have a
+rating of {Filters().predicted_iou} or more, which S1's filter asks for; it drops the others.
 """
 
 

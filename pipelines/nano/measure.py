@@ -19,6 +19,7 @@ from cosmos1050k.index import replace_text
 from leaderboard import statistics
 from leaderboard.evaluate import BoardRows, EvaluateOptions, evaluate
 from leaderboard.models.base import ALL, PROMPTED
+from leaderboard.sam.everything import Filters
 from leaderboard.selection import SELECTIONS
 from leaderboard.store.build import BoardInput, BoardOptions, build_board
 from pipelines import params, stage
@@ -31,21 +32,21 @@ MODELS = (MODEL, *BASELINES)
 def measure(
     data: Path, sources: Sequence[str], out: Path, rows: BoardRows | None, workers: int | None = None
 ) -> dict[str, Any]:
-    """Scores the models on built sources, as a board does.
+    """Scores the models on built sources, as a board does, the baselines under S5 alone.
 
     Args:
         out: for the scores.
-        rows: how many images of a pair, of the split test; None: all images, under S1 none, and the
-            baselines under S5 alone.
+        rows: how many images of a pair, of the split test; None: all images, under S1 none.
 
     Returns:
         Counts; per model and strategy the headline DICE in per cent of the best candidate with its interval
         and counts, and of the best rated; `same_images`: the network's means of strategies over the objects
-        that S1 was scored on; `rated`: per strategy Spearman's correlation of predicted and true IoU.
+        that S1 was scored on; `rated`: per strategy Spearman's correlation of predicted and true IoU;
+        `confident`: per cent of the masks best rated under S2 whose rating passes the filter of S1.
     """
     given = params.load()
     for model in MODELS:
-        asked = ALL if rows else ("S5",) if model in BASELINES else PROMPTED
+        asked = ("S5",) if model in BASELINES else ALL if rows else PROMPTED
         evaluate(
             model, data, out / model, sources=sources, protocol_version=given.protocol_version,
             options=EvaluateOptions(rows="board" if rows else "all", strategies=asked),
@@ -67,6 +68,7 @@ def measure(
             "dice": {model: _headlines(scored, model, options) for model in MODELS},
             "same_images": _same_images(scored),
             "rated": _rated(scored),
+            "confident": _confident(scored),
         }
 
 
@@ -138,6 +140,15 @@ def _rated(scored: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
         own = [row[1:] for row in rows if name in ("all", row[0])]
         found[name] = _correlation([row[0] for row in own], [row[1] for row in own])
     return found
+
+
+def _confident(scored: duckdb.DuckDBPyConnection) -> float:
+    passing, every = scored.execute(
+        """select count(*) filter (predicted_iou_predicted_iou >= ?), count(*) from scores
+        where model = ? and strategy = 'S2'""",
+        [Filters().predicted_iou, MODEL],
+    ).fetchall()[0]
+    return round(100 * passing / max(every, 1), 1)
 
 
 def _correlation(rated: Sequence[float], true: Sequence[float]) -> float | None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cosmos1050k import shards
+from cosmos1050k.errors import InputError
 from leaderboard.evaluate import BoardRows
 from leaderboard.training.scratch import ScratchOptions
 
@@ -45,7 +46,17 @@ class Recipe(_Closed):
 
 
 def load() -> Recipe:
-    return Recipe.model_validate(yaml.safe_load(PARAMS.read_text()))
+    """The recipe's parameters.
+
+    Raises:
+        InputError: an unknown name, or a wrong value.
+    """
+    try:
+        return Recipe.model_validate(yaml.safe_load(PARAMS.read_text()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(f"{PARAMS.name} of the recipe: {place}: {first['msg']}; mend it") from None
 
 
 def trained(given: Recipe) -> tuple[str, ...]:

@@ -27,7 +27,8 @@ def left() -> list[str]:
 
 def test_the_architecture_is_told_from_the_tensors(project: Path) -> None:
     file = given({"model": {f"module.{name}": tensor for name, tensor in state().items()}, "epoch": 1})
-    made = convert(file, NEW)
+    made, own = convert(file, NEW)
+    assert own is None
     assert same(load_file(NEW), state())
     assert (made.architecture, made.part, made.sha256) == ("tiny", "whole", weights.sha256(file))
     assert weights.origin(NEW) == made
@@ -38,9 +39,13 @@ def test_the_architecture_is_told_from_the_tensors(project: Path) -> None:
 def test_a_decoder_is_merged_onto_its_base(project: Path) -> None:
     save_file(state(), "base.safetensors")
     finetuned.adopt(Path("base.safetensors"), "base", "tiny")
-    made = convert(given({f"sam.{name}": tensor for name, tensor in decoder(1).items()}), NEW, base="base")
+    made, own = convert(
+        given({f"sam.{name}": tensor for name, tensor in decoder(1).items()}), NEW, base="base"
+    )
     assert same(load_file(NEW), {**state(), **decoder(1)})
     assert (made.architecture, made.part) == ("tiny", "whole")
+    assert own is not None
+    assert (own.preprocessing, own.candidates) == ("sam", 3)
     NEW.unlink()
     convert(given(state(2)), NEW, base="base")  # a whole one needs nothing of it
     assert same(load_file(NEW), state(2))
@@ -57,6 +62,7 @@ def test_all_that_does_not_match_is_listed(project: Path) -> None:
         convert(given({name: tensor for name, tensor in changed.items() if name not in gone}), NEW, "tiny")
     assert f"and {len(gone) - 1} more" in str(error.value)
     assert "\n" not in str(error.value)
+    assert "and 1 of another shape" in str(error.value)
     assert error.value.lines == (
         *(f"missing: {name!r}" for name in gone),
         f"not the architecture's: {added!r}",
@@ -78,6 +84,13 @@ def test_what_is_refused_leaves_nothing(project: Path) -> None:
         convert(given(state()), NEW, "vit_x")
     with refused("nowhere"):
         convert(Path("nowhere"), NEW)
+    for place in (Path("no/folder/new"), Path("x" * 300)):
+        with refused("can't be written"):
+            convert(given(state()), place)
+    NEW.symlink_to("nowhere")
+    with refused("new.safetensors", "is there already"):
+        convert(given(state()), NEW)
+    NEW.unlink()
     NEW.write_text("mine")
     with refused("new.safetensors", "is there already"):
         convert(given(state()), NEW)

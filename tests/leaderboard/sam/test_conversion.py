@@ -42,7 +42,7 @@ def test_what_training_scripts_wrap_around_it_is_taken_off(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "prefix", ["module.", "model.", "sam.", "module.model.", "_orig_mod.module.", "model.sam_model."]
+    "prefix", ["module.", "model.", "sam.", "module.model.", "_orig_mod.module.", "base_model.model."]
 )
 @pytest.mark.parametrize("wrapper", [(), ("state_dict",), ("model",), ("checkpoint", "model_state_dict")])
 def test_prefixes_and_wrappers_are_stripped(tmp_path: Path, prefix: str, wrapper: tuple[str, ...]) -> None:
@@ -50,6 +50,26 @@ def test_prefixes_and_wrappers_are_stripped(tmp_path: Path, prefix: str, wrapper
     for name in reversed(wrapper):
         content = {name: content, "epoch": 7}
     assert same(converted(tmp_path, pickled(content)), state())
+
+
+def test_a_mask_decoder_under_its_own_names_is_taken(tmp_path: Path) -> None:
+    own = {name.removeprefix("mask_decoder."): t for name, t in state().items() if "mask_decoder." in name}
+    with refused("given.bin", "a mask decoder alone"):
+        converted(tmp_path, pickled(own))
+
+
+def test_a_wrapper_may_hold_tensors_beside_the_model(tmp_path: Path) -> None:
+    assert same(converted(tmp_path, pickled({"model": state(), "best": torch.tensor(0.9)})), state())
+
+
+def test_another_encoder_is_no_adapter(tmp_path: Path) -> None:
+    content = {
+        name: tensor for name, tensor in state().items() if not name.startswith("image_encoder.blocks")
+    }
+    content |= {f"image_encoder.layers.{number}.weight": torch.zeros(1) for number in range(9)}
+    given = {name: tensor for name, tensor in content.items() if "mask_decoder.transformer" not in name}
+    with refused("given.bin", "lacks the tensor", "give the architecture"):
+        converted(tmp_path, pickled(given))
 
 
 def test_two_models_under_two_prefixes_are_refused(tmp_path: Path) -> None:

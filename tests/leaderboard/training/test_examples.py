@@ -1,6 +1,7 @@
 """What is trained on: one split's rows, in an order of each epoch."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,26 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own(data: Path) -> Non
     assert len(set(map(tuple, orders))) == 4
     assert orders[2] == Examples(data, SOURCES, "train").shuffled(0, 2)
     assert orders[2] != examples.shuffled(1, 2)
+
+
+def test_the_rows_of_a_row_group_are_mixed(data: Path) -> None:
+    """They lie one behind the other, two a group; in an epoch neighbours are parted."""
+    examples = Examples(data, SOURCES, "train")
+    kept = [
+        sum(abs(one - other) == 1 for one, other in pairwise(examples.shuffled(0, epoch)))
+        for epoch in range(8)
+    ]
+    assert len(examples) > 15
+    assert sum(kept) / 8 < len(examples) / 5  # unmixed it would be a third, all groups of two
+
+
+def test_an_image_without_an_object_to_train_on_is_left_out(tmp_path: Path) -> None:
+    (case,) = dataset.cases(1, slices=2)[:1]
+    (first, found), second = case.slices
+    nodule = replace(case, slices=((first, found[-1:]), second), split="train")
+    dataset.build(tmp_path, "drive", [nodule])
+    examples = Examples(tmp_path, ("drive",), "train")
+    assert [example.image_id for example in examples] == ["drive/case0/CT/1"]
 
 
 def test_what_is_not_there_is_one_line(data: Path) -> None:

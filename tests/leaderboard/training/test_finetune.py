@@ -235,8 +235,10 @@ def test_what_can_t_be_done_is_one_line_and_nothing_is_lost(data: Path) -> None:
         run(base="box")
     with refused("built/crag", "cosmos build crag"):
         run(sources=("crag",))
-    with refused("data/models/small", "holds another model"):
-        run("small")
+    shutil.copytree(MODELS / "small", MODELS / "other")
+    with refused("data/models/other", "holds another model"):
+        run("other")
+    shutil.rmtree(MODELS / "other")
     assert same(load_file(MODELS / "small/weights.safetensors"), dict(tiny().state_dict()))
     run()
     run(seed=1)  # in the place of the last
@@ -264,3 +266,18 @@ def test_adapters_on_the_encoder_are_merged_into_a_whole_model(data: Path) -> No
         assert torch.linalg.matrix_rank((tensors[name] - base[name]).double(), rtol=1e-4) <= 2
     assert finetuned.record("tuned").base is None
     assert same(dict(models.get("tuned").network.state_dict()), tensors)  # type: ignore[attr-defined]
+
+
+def test_a_model_is_never_put_in_the_place_of_its_base(data: Path) -> None:
+    with refused("data/models/small", "would take the place of its base"):
+        run("small")
+    (data / "elsewhere").mkdir()
+    (MODELS / "linked").symlink_to(data / "elsewhere")
+    with refused("data/models/linked", "a link"):
+        run("linked")
+
+
+def test_a_state_of_another_base_is_not_gone_on_with(data: Path) -> None:
+    """Equal weights that are asked otherwise are another base."""
+    finetuned.adopt(data / "small.safetensors", "squeezed", "tiny", preprocessing="medsam")
+    assert not same(run("one", epochs=1), run("two", base="squeezed", epochs=1))
