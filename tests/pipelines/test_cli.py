@@ -63,8 +63,8 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 
 def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
-        "sources", "fetch", "doctor", "index", "link", "weights", "tolerance", "build", "evaluate", "board",
-        "serve",
+        "sources", "fetch", "doctor", "index", "link", "weights", "convert", "finetune",
+        "tolerance", "build", "evaluate", "board", "serve",
     ]  # fmt: skip
     readme = (ROOT / "README.md").read_text()
     assert all(f"cosmos {verb}" in readme for verb in VERBS)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cosmos1050k.shards import load_manifest
 from pipelines import repro
 from tests.conftest import copy_project
 
@@ -136,7 +137,9 @@ def test_a_model_under_finetune_is_made_scored_and_not_made_twice(project: Path)
         assert "tuned: DICE on validation" in output
         assert stages(run(project, "dvc", "repro", "finetune@tuned")) == set()
         shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))[""]["data"]
-        assert shown["data/models/tuned/metrics.json"]["data"]["images"] == {"train": 80, "validation": 20}
+        split = load_manifest(project / "cosmos1050k/data/sample").splits
+        images = shown["data/models/tuned/metrics.json"]["data"]["images"]
+        assert images == {name: split[name] for name in ("train", "validation")}
         assert "evaluate@tuned" in run(project, "dvc", "repro", "--dry")  # it may stand in `models`
         scored = ("evaluate", "--model", "tuned", "--strategies", "S5", "--out", "scores/tuned")
         assert "tuned: 120 scores" in run(project, "pipelines.cli", *scored)
