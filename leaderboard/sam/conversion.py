@@ -62,17 +62,19 @@ def _told(origin: Origin, state: Mapping[str, torch.Tensor], file: Path) -> Orig
         raise BadFile(str(file), "a mask decoder alone", "name the model that it stands on, --base")
     if origin.architecture is not None:
         return origin
-    fits = {}
-    for name in network.ARCHITECTURES:
-        with torch.device("meta"):
-            wanted = network.build(name).state_dict()
-        fits[name] = sum(key in state and state[key].shape == own.shape for key, own in wanted.items()) / len(
-            wanted
-        )
+    fits = {name: _fit(state, name) for name in network.ARCHITECTURES}
     nearest = max(fits, key=lambda name: fits[name])
     if not fits[nearest]:
         raise BadFile(str(file), "no tensor in it is one of SAM's", "give a checkpoint of a SAM")
     return origin.model_copy(update={"architecture": nearest})
+
+
+def _fit(state: Mapping[str, torch.Tensor], architecture: str) -> float:
+    """The share of an architecture's tensors that are there, in their shapes."""
+    with torch.device("meta"):
+        wanted = network.build(architecture).state_dict()
+    there = sum(name in state and state[name].shape == own.shape for name, own in wanted.items())
+    return there / len(wanted)
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:

@@ -20,7 +20,7 @@ from leaderboard.training.options import FinetuneOptions
 
 #: The strategies of batches that are prompted by points.
 _POINTS = ("S2", "S3", "S4", "S6")
-#: Pixels of masks at their own size whose loss is computed together: about a gigabyte.
+#: Pixels of masks at their own size whose loss is computed together: what bounds the memory of a step.
 _TOGETHER = 2**25
 
 
@@ -103,11 +103,11 @@ class Tuner:
         asked = [self.prompts(one, strategy, random) for one in encoded]
         count, total = sum(map(len, asked)), 0.0
         self.optimiser.zero_grad()
-        parts = list(self._parts(encoded, asked))
-        for number, group in enumerate(self._groups(parts)):
+        groups = self._groups(list(self._parts(encoded, asked)))
+        for number, group in enumerate(groups):
             loss = self._losses(group).sum() / count
             # Of adapters the encoder's graph serves all groups.
-            loss.backward(retain_graph=bool(self.options.lora_rank) and number < len(parts) - 1)
+            loss.backward(retain_graph=bool(self.options.lora_rank) and number < len(groups) - 1)
             total += loss.item()
         self.optimiser.step()
         return total
