@@ -11,7 +11,7 @@ import yaml
 from cosmos1050k import sources, taxonomy
 from cosmos1050k.notices import notices
 from cosmos1050k.schema import SPLITS, card_features
-from cosmos1050k.shards import Manifest, load_manifest
+from cosmos1050k.shards import Manifest, dataset_version, load_manifest
 
 CARD = Path(__file__).with_name("README.md")
 PROSE = Path(__file__).with_name("card.md")
@@ -78,8 +78,10 @@ def _configs(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
             )
             if globs:
                 files.append({"split": split, "path": globs})
-        return {"config_name": name, **more, "data_files": files}
+        # `datasets` keeps a folder's rows under the sum of this header alone: it must change with them.
+        return {"config_name": name, "description": f"dataset {version}", **more, "data_files": files}
 
+    version = dataset_version({manifest.source: manifest.version for manifest in manifests})
     modalities = [taxonomy.slug(name) for name in taxonomy.MODALITIES]
     present = {folder for _, folder, _ in folders}
     return [

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -70,7 +71,7 @@ class SourceRun(BaseModel):
 
 
 class RunManifest(BaseModel):
-    """The key of a model's scores and what their making took. Timing stands here, never in score rows."""
+    """The key of a model's scores, and when and how long it took. Timing stands here, never in score rows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     protocol_version: int
@@ -80,6 +81,8 @@ class RunManifest(BaseModel):
     rows: Literal["board", "all"]
     sources: dict[str, SourceRun]
     seconds: float
+    #: When it ended, UTC.
+    date: str
 
 
 def evaluate(
@@ -143,6 +146,7 @@ def evaluate(
             rows=options.rows,
             sources=runs,
             seconds=round(time.monotonic() - started, 3),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n")
     return manifest

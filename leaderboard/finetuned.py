@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import models, weights
+from leaderboard.contamination import TrainedOn
 from leaderboard.models.base import ALL, PROMPTED, PROMPTED_LIMITS, Declaration, StrategyName
 
 MODELS = Path("data/models")
@@ -25,6 +26,7 @@ class Finetuned(BaseModel):
     Args:
         base: of a mask decoder, the model whose other parts it stands on.
         made_for: the prompts it was trained on; its other cells are greyed.
+        trained_on: the images it was trained on, those of its base included.
         checkpoint_sha256: of the file that it was made from.
         weights_sha256: of all tensors, those of the base included; a score's key holds it.
     """
@@ -37,6 +39,7 @@ class Finetuned(BaseModel):
     candidates: Literal[1, 3] = 3
     made_for: tuple[StrategyName, ...] = Field(default=ALL, min_length=1)
     description: str = Field(default="", pattern=r"^[^\r\n]*$", max_length=300)
+    trained_on: TrainedOn = TrainedOn()
     checkpoint_sha256: str = _SUM
     weights_sha256: str = _SUM
 
@@ -75,6 +78,7 @@ class Finetuned(BaseModel):
             parameters=weights.PARAMETERS[self.architecture],
             weights_sha256=self.weights_sha256,
             base=self.base,
+            trained_on=self.trained_on,
             dtype="float32",
         )
 
@@ -188,7 +192,8 @@ def adopt(
     Args:
         architecture: of a whole model.
         base: of a mask decoder, its base, whose preprocessing and candidates are the default.
-        more: `preprocessing`, `candidates`, `made_for`, `description` of `Finetuned`.
+        more: `preprocessing`, `candidates`, `made_for`, `description`, `trained_on` of `Finetuned`; what a
+            base was trained on is added.
 
     Raises:
         InputError: it does not fit, can't be read, or another model has the name.
@@ -206,7 +211,7 @@ def adopt(
     given = {"name": name, "architecture": architecture, "base": base, **more}
     try:
         # The sum of the weights is known when they are made.
-        draft = Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64)
+        draft = _on_base(Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64))
     except ValidationError as error:
         field, problem = _first(error)
         option = f"--{field.replace('_', '-')}" if field else f"--name {name}"
@@ -230,12 +235,19 @@ def described(file: Path, name: str, architecture: str, base: str | None, **more
     own = base_of(base) if base is not None else None
     sums = {"checkpoint_sha256": weights.sha256(file), "weights_sha256": _sum(file, own)}
     try:
-        return Finetuned.model_validate(
-            {"name": name, "architecture": architecture, "base": base, **more, **sums}
-        )
+        given = {"name": name, "architecture": architecture, "base": base, **more, **sums}
+        return _on_base(Finetuned.model_validate(given))
     except ValidationError as error:
         field, problem = _first(error)
         raise InputError(f"{field or name}: {problem}") from None
+
+
+def _on_base(own: Finetuned) -> Finetuned:
+    """The record with what the model's base was trained on, if it stands on one."""
+    if own.base is None:
+        return own
+    before = models.kind(own.base).declaration.trained_on
+    return own.model_copy(update={"trained_on": own.trained_on.merged(before)})
 
 
 def _first(error: ValidationError) -> tuple[str, str]:

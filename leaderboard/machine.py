@@ -1,8 +1,12 @@
 """What a model runs on and how exactly: the numerics of a score's key (protocol, section 5)."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+#: What was measured of models on some machine: a folder per measurement, a file per model.
+MEASURED = Path("leaderboard/measured")
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]

@@ -19,11 +19,11 @@ from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from leaderboard import models, score
 from leaderboard.board_rows import board_cases
-from leaderboard.machine import Machine
+from leaderboard.machine import MEASURED, Machine
 from leaderboard.plan import case_id
 from leaderboard.selection import SELECTIONS
 
-TOLERANCES = Path("leaderboard/state/tolerance")
+TOLERANCES = MEASURED / "tolerance"
 #: Numerics that differ by less than this in every pair's score may share a board.
 SHARED_BELOW = 1e-3
 
@@ -80,10 +80,7 @@ def measure(
     kind.check()
     if "cuda" not in kind.devices:
         raise InputError(f"{model}: computes the same whatever the batch, data type or device")
-    tables = list(_rows(data, sources, images))
-    if not tables:
-        raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
-    rows = pa.concat_tables(tables).slice(0, images)
+    rows = board_images(data, sources, images)
     reference = Machine(image_batch=1, prompt_batch=1)
     expected = _scores(model, reference, None, rows, strategies)
     runs = []
@@ -100,6 +97,18 @@ def measure(
         reference=reference,
         runs=tuple(runs),
     )
+
+
+def board_images(data: Path, sources: Sequence[str], images: int) -> pa.Table:
+    """The rows, `score.COLUMNS`, of the first so many images of the board.
+
+    Raises:
+        InputError: a source is not built, or none has a test case.
+    """
+    tables = list(_rows(data, sources, images))
+    if not tables:
+        raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
+    return pa.concat_tables(tables).slice(0, images)
 
 
 def _rows(data: Path, sources: Sequence[str], images: int) -> Iterator[pa.Table]:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,19 @@ import typer
 from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.shards import DATA
-from pipelines import cli_convert, cli_finetune, cli_sources, cli_tolerance, cli_weights, params, stage
+from pipelines import (
+    cli_board,
+    cli_convert,
+    cli_finetune,
+    cli_latency,
+    cli_robustness,
+    cli_sources,
+    cli_tolerance,
+    cli_verify,
+    cli_weights,
+    params,
+    stage,
+)
 
 app = typer.Typer(
     help="COSMOS 1050K: build the dataset, score models, read the board.",
@@ -21,17 +32,16 @@ app = typer.Typer(
 )
 
 
-class ExportFormat(StrEnum):
-    csv = "csv"
-    parquet = "parquet"
-    json = "json"
-
-
 for verb in (*cli_sources.VERBS, cli_weights.weights):
     app.command()(verb)
 app.command()(cli_convert.convert)
 app.command()(cli_finetune.finetune)
 app.command()(cli_tolerance.tolerance)
+app.command()(cli_latency.latency)
+app.command()(cli_robustness.robustness)
+app.command()(cli_verify.verify)
+app.command()(cli_board.board)
+app.command()(cli_board.compare)
 
 
 @app.command()
@@ -97,24 +107,6 @@ def evaluate(
                 prompt_batch=given.runtime.prompt_batch,
             )
         )
-
-
-@app.command()
-def board(
-    export: Annotated[
-        ExportFormat | None, typer.Option(help="Write every model, pair and strategy to standard output.")
-    ] = None,
-) -> None:
-    """Show the published board, or export it."""
-    from leaderboard.store.read import BoardReader
-    from pipelines import terminal
-
-    with stage.reported():
-        reader = BoardReader()
-        if export is None:
-            terminal.show(reader)
-        else:
-            sys.stdout.buffer.write(terminal.exported(reader, export))
 
 
 @app.command()

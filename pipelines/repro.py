@@ -12,9 +12,11 @@ from pathlib import Path
 from cosmos1050k import index, locks
 from cosmos1050k.errors import InputError
 from leaderboard.finetuned import MODELS
+from leaderboard.machine import MEASURED
 from leaderboard.store.build import BOARD
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
+from leaderboard.store.runs import SUBMISSIONS
 from pipelines import params, stage, terminal
 
 LOCK = Path("dvc.lock")
@@ -91,7 +93,8 @@ def _alone() -> Iterator[None]:
 
 
 def _run(given: params.Params) -> None:
-    MODELS.mkdir(parents=True, exist_ok=True)  # what `evaluate` depends on, with or without a model in it
+    for folder in (MODELS, MEASURED, SUBMISSIONS):  # stages depend on them, with or without something in them
+        folder.mkdir(parents=True, exist_ok=True)
     for slug in given.sources:
         if not index.write(slug).files:
             print(f"{slug}: no raw files found; its build will say what to do")

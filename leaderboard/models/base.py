@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from leaderboard.contamination import TrainedOn
 from leaderboard.machine import Device, Machine
 from leaderboard.strategies import STRATEGIES, Prompts
 
@@ -41,6 +42,8 @@ class Declaration(BaseModel):
     weights_sha256: str | None = None
     #: The model whose other parts a finetuned mask decoder stands on.
     base: str | None = None
+    #: What it was trained on; unknown where it is not said. No part of a score's key.
+    trained_on: TrainedOn = TrainedOn()
     device: Device = "cpu"
     dtype: str
 

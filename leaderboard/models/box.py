@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from leaderboard.contamination import TrainedOn
 from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import Prompts
 
@@ -22,6 +23,7 @@ class Box(Segmenter):
         applies=("S5", "S6"),
         made_for=("S5",),
         limits="needs a box",
+        trained_on=TrainedOn(others="none"),
         dtype="bool",
     )
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leaderboard.contamination import TrainedOn
 from leaderboard.models.base import Candidates, Declaration, Segmenter
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 
@@ -28,6 +29,7 @@ class GrabCut(Segmenter):
         applies=("S2", "S3", "S4", "S5", "S6"),
         made_for=("S4", "S5", "S6"),
         limits="needs a prompt",
+        trained_on=TrainedOn(others="none"),
         dtype="float64",
     )
 

@@ -5,7 +5,11 @@ from leaderboard.sam.segmenter import Sam
 
 
 class SamVitB(Sam):
-    declaration = official.declaration("sam_vit_b", "SAM ViT-B, 94 million parameters, its owner's weights.")
+    declaration = official.declaration(
+        "sam_vit_b",
+        "SAM ViT-B, 94 million parameters, its owner's weights.",
+        trained_on=official.SA_1B,
+    )
 
 
 MODEL = SamVitB

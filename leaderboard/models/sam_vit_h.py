@@ -5,7 +5,11 @@ from leaderboard.sam.segmenter import Sam
 
 
 class SamVitH(Sam):
-    declaration = official.declaration("sam_vit_h", "SAM ViT-H, 641 million parameters, its owner's weights.")
+    declaration = official.declaration(
+        "sam_vit_h",
+        "SAM ViT-H, 641 million parameters, its owner's weights.",
+        trained_on=official.SA_1B,
+    )
 
 
 MODEL = SamVitH

@@ -5,7 +5,11 @@ from leaderboard.sam.segmenter import Sam
 
 
 class SamVitL(Sam):
-    declaration = official.declaration("sam_vit_l", "SAM ViT-L, 312 million parameters, its owner's weights.")
+    declaration = official.declaration(
+        "sam_vit_l",
+        "SAM ViT-L, 312 million parameters, its owner's weights.",
+        trained_on=official.SA_1B,
+    )
 
 
 MODEL = SamVitL

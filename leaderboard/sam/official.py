@@ -5,15 +5,21 @@ from typing import Literal
 from segment_anything.modeling import Sam as Network
 
 from leaderboard import weights
+from leaderboard.contamination import TrainedOn
 from leaderboard.models.base import ALL, Declaration, StrategyName
 from leaderboard.sam import network
 from leaderboard.sam import weights as states
+
+#: SA-1B, which SAM's released weights were trained on: photographs that a provider licensed from
+#: photographers (Kirillov et al., ICCV 2023, section 5); no medical source.
+SA_1B = TrainedOn(others="none")
 
 
 def declaration(
     name: str,
     description: str,
     *,
+    trained_on: TrainedOn,
     preprocessing: Literal["sam", "medsam"] = "sam",
     candidates: Literal[1, 3] = 3,
     applies: tuple[StrategyName, ...] = ALL,
@@ -34,6 +40,7 @@ def declaration(
         limits=limits,
         parameters=weights.PARAMETERS[checkpoint.architecture],
         weights_sha256=checkpoint.sha256,
+        trained_on=trained_on,
         dtype="float32",
     )
 

@@ -1,6 +1,6 @@
 """Scores, headlines, intervals and ranks of one board (protocol, section 5)."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,26 +8,42 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leaderboard.statistics.aggregation import DISTANCES, pair_scores, patient_sums
-from leaderboard.statistics.bootstrap import FEWEST_PATIENTS, Floats, interval, resample
+from leaderboard.statistics.aggregation import (
+    DISTANCES,
+    Floats,
+    codes,
+    image_means,
+    pair_scores,
+    patient_sums,
+    spread,
+)
+from leaderboard.statistics.bootstrap import (
+    FEWEST_PATIENTS,
+    above_zero,
+    headlines,
+    interval,
+    places,
+    resample,
+)
+
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Board:
     """One metric's board under one strategy and one selection.
 
-    `pairs`: one row per (model, pair), sorted: the columns of `aggregate`, with `low`, `high` after `mean`;
-    both null with fewer than `FEWEST_PATIENTS` behind the mean.
-    `models`: one row per model, sorted: `model`; `headline`, `low`, `high` (null as in `pairs`); `pairs`, how
-    many it has a score in, of the board's `of_pairs`; `ranked`, whether that is all of them; `rank`, null if
-    not; `patients` behind the headline.
-    `intervals`: whether the board has patients enough for any. Without one there is no evidence for an order,
-    and a ranked model has rank 1.
+    `pairs`: one row per (model, pair), sorted: the columns of `aggregate` and of `spread`, with `low` and
+    `high`, both null with fewer than `FEWEST_PATIENTS` behind the mean, and the `rank` among all that have
+    a score in the pair.
+    `groups`: one row per group of pairs and model, sorted: `name`, `model`; `headline`, the mean over its
+    pairs, `low`, `high` (null as in `pairs`); `pairs`, how many the model has a score in, of the group's
+    `of_pairs`; `ranked`, whether that is all of them; `rank`, null if not; `patients` behind the headline.
+    Where there are too few patients for an interval there is no evidence for an order: the rank is 1.
     """
 
     pairs: pa.Table
-    models: pa.Table
-    intervals: bool
+    groups: pa.Table
 
 
 def board(
@@ -35,7 +51,7 @@ def board(
     metric: str,
     *,
     patients: pa.Table,
-    pairs: Iterable[str],
+    groups: Mapping[str, Sequence[str]],
     seed: int,
     draws: int = 10_000,
 ) -> Board:
@@ -44,86 +60,117 @@ def board(
     Args:
         scores, metric: as in `aggregate`, the rows of the board only.
         patients: the board's patients, columns `source` and `patient`, scored by a model or not.
-        pairs: the board's pairs; a model that lacks a score in one of them is not ranked.
+        groups: name → the pairs that a headline is the mean of; together they are the board's pairs. A model
+            that lacks a score in one of them is not ranked.
         seed, draws: of the bootstrap. Its memory is 8 bytes × models × pairs × draws, and a few counts.
 
     Raises:
         ValueError: as in `aggregate`; or a score is of a patient or a pair that the board does not have.
     """
-    names = sorted(set(pairs))
-    sums = patient_sums(scores, metric)
+    names = sorted({pair for pairs in groups.values() for pair in pairs})
+    images = image_means(scores, metric)
+    sums = patient_sums(images)
     rows = pair_scores(sums)
-    models = sorted(rows["model"].unique().to_pylist())
+    models = rows["model"].unique().sort().to_pylist()
     drawn = resample(sums, patients, models=models, pairs=names, seed=seed, draws=draws)
 
-    at = (
-        pc.index_in(rows["pair"], pa.array(names, pa.string())).to_numpy(),
-        pc.index_in(rows["model"], pa.array(models, pa.string())).to_numpy(),
-    )
+    at = places(rows["pair"], names), places(rows["model"], models)
     means = np.full((len(names), len(models)), np.nan)
-    behind = np.zeros(means.shape, dtype=np.int64)
-    means[at] = rows["mean"].to_numpy()
-    behind[at] = rows["patients"].to_numpy()
-    ends = [_intervals(values, enough) for values, enough in zip(drawn.pairs, behind, strict=True)]
-    low, high = np.array(ends).reshape(len(names), 2, len(models)).transpose(1, 0, 2)
-    rows = rows.add_column(3, "low", _nullable(low[at])).add_column(4, "high", _nullable(high[at]))
+    behind = np.zeros(means.shape, np.int64)
+    means[at], behind[at] = _floats(rows["mean"]), rows["patients"].to_numpy()
+    better = -1 if metric in DISTANCES else 1
+    found = [_compared(own, few, better) for own, few in zip(drawn, behind, strict=True)]
+    low, high, rank = np.array(found).reshape(len(names), 3, len(models)).transpose(1, 0, 2)
+    for name, ends in (("low", low), ("high", high)):
+        rows = rows.append_column(name, _nullable(ends[at]))
+    rows = rows.append_column("rank", pa.array(rank[at].astype(np.int64), mask=np.isnan(means[at])))
+    people = _people(sums, models, names)
+    tables = [
+        _group(name, [names.index(pair) for pair in sorted(set(pairs))], models, means, drawn, people, better)
+        for name, pairs in sorted(groups.items())
+    ]
+    return Board(_beside(rows, spread(images)), pa.concat_tables(tables))
 
-    people = _patients(sums, models)
-    table = _models(models, means, drawn.headlines, people, lower_is_better=metric in DISTANCES)
-    distinct = patients.group_by(["source", "patient"]).aggregate([]).num_rows
-    return Board(rows, table, intervals=distinct >= FEWEST_PATIENTS)
 
-
-def _models(
-    models: list[str],
+def _group(
+    name: str,
+    pairs: Sequence[int],
+    models: Sequence[str],
     means: Floats,
-    draws: Floats,
-    patients: npt.NDArray[np.int64],
-    *,
-    lower_is_better: bool,
+    drawn: Floats,
+    people: Sequence[Sequence[Counts]],
+    better: int,
 ) -> pa.Table:
-    has = ~np.isnan(means)
+    own = means[pairs]
+    has = ~np.isnan(own)
     # Pair by pair, as for the draws' headlines: no model's sum depends on how many models there are.
-    total = sum(np.nan_to_num(means), start=np.zeros(len(models)))
+    total = sum(np.nan_to_num(own), start=np.zeros(len(models)))
     headline = np.divide(total, has.sum(axis=0), out=np.full(len(models), np.nan), where=has.any(axis=0))
-    low, high = _intervals(draws, patients)
-    ranked = has.all(axis=0)
-    places = _ranks(-draws if lower_is_better else draws, ranked & ~np.isnan(low))
-    return pa.table(
-        {
-            "model": pa.array(models, pa.string()),
-            "headline": _nullable(headline),
-            "low": _nullable(low),
-            "high": _nullable(high),
-            "pairs": has.sum(axis=0),
-            "of_pairs": np.full(len(models), len(means)),
-            "ranked": ranked,
-            "rank": pa.array(places, mask=~ranked),
-            "patients": patients,
-        }
-    )
+    ranked = np.asarray(has.all(axis=0))
+    behind = np.array([_distinct([of_model[pair] for pair in pairs]) for of_model in people], np.int64)
+    low, high, rank = _compared(headlines(drawn[pairs]), behind, better, ranked)
+    table = {
+        "name": pa.array([name] * len(models), pa.string()),
+        "model": pa.array(models, pa.string()),
+        "headline": _nullable(headline),
+        "low": _nullable(low),
+        "high": _nullable(high),
+        "pairs": has.sum(axis=0),
+        "of_pairs": np.full(len(models), len(pairs)),
+        "ranked": ranked,
+        "rank": pa.array(rank.astype(np.int64), mask=~ranked),
+        "patients": behind,
+    }
+    return pa.table(table).filter(pa.array(has.any(axis=0)))
 
 
-def _ranks(headlines: Floats, compared: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """1 + the number of compared models whose paired interval of (theirs − this one's) lies above 0."""
-    ranks = np.ones(len(headlines), dtype=np.int64)
-    for this in np.flatnonzero(compared):
-        ranks[this] += sum(interval(other - headlines[this])[0] > 0 for other in headlines[compared])
-    return ranks
+def _compared(
+    draws: Floats, patients: Counts, better: int, ranked: npt.NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Low and high ends and ranks of models (n,), by their draws (n, draws) and the patients behind them.
 
-
-def _intervals(draws: Floats, patients: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Ends (n,) for each row of `draws` (n, draws), NaN where too few patients (n,) are behind it."""
+    NaN ends with too few patients; a rank is 1 + the number of ranked models whose paired interval of
+    (theirs − this one's) lies above 0.
+    """
     low, high = np.full((2, len(draws)), np.nan)
-    for row in np.flatnonzero(patients >= FEWEST_PATIENTS):
+    enough = patients >= FEWEST_PATIENTS
+    for row in np.flatnonzero(enough):
         low[row], high[row] = interval(draws[row])
-    return low, high
+    ranks = np.ones(len(draws))
+    compared = np.flatnonzero(enough if ranked is None else enough & ranked)
+    for this in compared:
+        ranks[this] += sum(
+            above_zero(better * (draws[other] - draws[this])) for other in compared if other != this
+        )
+    return low, high, ranks
 
 
-def _patients(sums: pa.Table, models: list[str]) -> npt.NDArray[np.int64]:
-    scored = sums.filter(pc.greater(sums["images"], 0)).group_by(["model", "source", "patient"]).aggregate([])
-    which = pc.index_in(scored["model"], pa.array(models, pa.string())).to_numpy()
-    return np.bincount(which, minlength=len(models))
+def _people(sums: pa.Table, models: Sequence[str], pairs: Sequence[str]) -> list[list[Counts]]:
+    """Of each model, and of each pair, the numbers of the patients with a value."""
+    scored = sums.filter(pc.greater(sums["images"], 0))
+    patient = codes(scored, ["source", "patient"])
+    cell = places(scored["model"], models) * len(pairs) + places(scored["pair"], pairs)
+    order = np.argsort(cell, kind="stable")
+    ends = np.searchsorted(cell[order], np.arange(1, len(models) * len(pairs)))
+    own = np.split(patient[order], ends)
+    return [own[start : start + len(pairs)] for start in range(0, len(models) * len(pairs), len(pairs))]
+
+
+def _distinct(numbers: Sequence[Counts]) -> int:
+    return len(np.unique(np.concatenate(numbers)))
+
+
+def _beside(rows: pa.Table, scatter: pa.Table) -> pa.Table:
+    """The columns of both, by model and pair; `scatter` has a row of each that has a mean."""
+    valued = pc.is_valid(rows["mean"]).to_numpy()
+    at = pa.array(np.cumsum(valued) - 1, mask=~valued)
+    for name in scatter.column_names[2:]:
+        rows = rows.append_column(name, scatter[name].take(at))
+    return rows
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return pc.fill_null(column, float("nan")).to_numpy()
 
 
 def _nullable(values: Floats) -> pa.Array:

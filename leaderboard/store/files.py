@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -37,3 +40,13 @@ def replacing(target: Path) -> Iterator[Path]:
         (own / target.name).replace(target)
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+def create(
+    connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table, *, temporary: bool = False
+) -> None:
+    """Writes a small table of the board, its rows in an order of their own."""
+    kind = "temporary table" if temporary else "table"
+    connection.register("arrow", table)
+    connection.execute(f"create {kind} {name} as select * from arrow order by all")
+    connection.unregister("arrow")

@@ -10,7 +10,11 @@ from leaderboard.store import files
 
 STATE = Path("leaderboard/state")
 CURRENT = "current.duckdb"
+#: Below the boards: those of other dataset or protocol versions, without the single scores.
+ARCHIVE = "archive"
 KEPT = 2
+#: The tables that an archived board lacks: they are the bulk of it.
+_FACTS = ("objects", "scores")
 #: Bytes before the blocks of a DuckDB file.
 _HEADERS = 3 * 4096
 
@@ -42,8 +46,8 @@ def damaged(board: Path, error: Exception) -> InputError:
 
 def _check_whole(connection: duckdb.DuckDBPyConnection, board: Path) -> None:
     """DuckDB reads as far as it must: a file that is cut off may open as if it were whole."""
-    if ("phantoms",) not in connection.execute("select column_name from (describe boards)").fetchall():
-        raise OSError("it does not say which sources are phantoms, as one of an older release")
+    if ("numerics",) not in connection.execute("select column_name from (describe boards)").fetchall():
+        raise OSError("it does not say in which numerics, as one of an older release")
     size = "select sum(block_size * total_blocks)::bigint from pragma_database_size()"
     found = connection.execute(size).fetchall(), connection.execute("select build_id from boards").fetchall()
     if not found[1]:
@@ -61,6 +65,8 @@ def build_id(board: Path) -> str:
 def publish(board: Path, state: Path = STATE) -> Path:
     """Publishes a board file, if it is not the one shown already; keeps the two newest.
 
+    If the one shown is of another dataset or protocol version, its aggregates go into the archive first.
+
     Returns:
         The published file. Readers that have the old one open keep it until they look again.
     """
@@ -71,9 +77,42 @@ def publish(board: Path, state: Path = STATE) -> Path:
         if not _shows(link, name):
             with files.replacing(target) as copy:
                 shutil.copyfile(board, copy)
+            _keep_old(link, target)
             _point(link, name)
         _forget(folder, target)
     return target
+
+
+def archived(state: Path = STATE) -> list[str]:
+    """The names of the archived boards, `<dataset version>-<protocol version>`."""
+    return sorted(path.stem for path in (state / "boards" / ARCHIVE).glob("[!.]*.duckdb"))
+
+
+def _keep_old(link: Path, new: Path) -> None:
+    """Copies what is shown into the archive, if `new` is of another dataset or protocol version."""
+    try:
+        shown = _version(link.resolve())
+    except InputError:  # nothing is shown, or it is damaged: there is nothing to keep
+        return
+    if shown == _version(new):
+        return
+    folder = link.parent / ARCHIVE
+    with (
+        files.locked(folder),
+        files.replacing(folder / f"{shown}.duckdb") as copy,
+        opened(link.resolve()) as old,
+        duckdb.connect(str(copy)) as archive,
+    ):
+        names = old.execute("select table_name from duckdb_tables() order by table_name").fetchall()
+        for (name,) in names:
+            if name not in _FACTS:
+                files.create(archive, name, old.table(name).to_arrow_table())
+
+
+def _version(board: Path) -> str:
+    with opened(board) as connection:
+        query = "select dataset_version || '-' || protocol_version from boards"
+        return str(connection.execute(query).fetchall()[0][0])
 
 
 def _shows(link: Path, name: str) -> bool:

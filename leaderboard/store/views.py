@@ -1,9 +1,12 @@
 """What a board shows, in the terminal and in the app: tables of cells that know why they are empty."""
 
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
+from leaderboard.statistics import pareto
+from leaderboard.store.aggregates import ALL
 from leaderboard.store.read import BoardReader
 from leaderboard.strategies import STRATEGIES
 
@@ -12,7 +15,8 @@ from leaderboard.strategies import STRATEGIES
 class Cell:
     """One value of a board, DICE in 0…1, with its 95 % interval, or the reason for having none.
 
-    `greyed`: the model was not made for this strategy.
+    `reason`: why the strategy does not apply; `missing`: how much of the pair is scored, if not all;
+    `greyed`: the model was not made for this strategy; `doubtful`: the paper's scan lost digits of it.
     """
 
     dice: float | None
@@ -20,7 +24,9 @@ class Cell:
     high: float | None = None
     rank: int | None = None
     reason: str = ""
+    missing: str = ""
     greyed: bool = False
+    doubtful: bool = False
 
     @property
     def text(self) -> str:
@@ -34,12 +40,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model's headline under each strategy of the board."""
+    """A model's headline under each strategy of the board, and what is known of the model.
+
+    `pairs`, `of_pairs`: how many it has under the strategy that ranks. `milliseconds`: from image to masks
+    under that strategy, encoder and prompt, on the machine `timed_on`; `fastest`: no model timed there is
+    both faster and better. `drop`: of DICE, when the prompt is shifted by `shift_pixels`. `tolerance`: what
+    the numerics may change of a pair's DICE. `verified_on`: when a share of its scores was made again.
+    Of what nobody measured there is None.
+    """
 
     model: str
     kind: str
     description: str
     cells: dict[str, Cell]
+    pairs: int = 0
+    of_pairs: int = 0
+    numerics: str = ""
+    parameters: int = 0
+    tolerance: float | None = None
+    verified_on: str | None = None
+    encoder_ms: float | None = None
+    milliseconds: float | None = None
+    timed_on: str | None = None
+    fastest: bool = False
+    shift_pixels: str | None = None
+    drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,42 +82,176 @@ class PairRow:
     cells: dict[str, Cell]
 
 
+@dataclass(frozen=True)
+class GroupRow:
+    """A model's headline in a group of pairs, such as those of a modality, under each strategy."""
+
+    name: str
+    model: str
+    pairs: int
+    cells: dict[str, Cell]
+
+
 def strategies(reader: BoardReader) -> list[str]:
     """The strategies under which the board has a score of any model, in the protocol's order."""
-    found = {row["strategy"] for row in reader.headlines()}
+    found = reader.strategies()
     return [name for name in STRATEGIES if name in found]
 
 
-def models_view(reader: BoardReader, selection: str = "oracle", sort_by: str = "S5") -> list[ModelRow]:
-    """The ranked table: by rank, then headline, under the strategy `sort_by`; models without it come last."""
-    scores = {(row["model"], row["strategy"]): row for row in reader.headlines(selection)}
-    gaps, shown = reader.not_applicable(), strategies(reader)
+def models_view(
+    reader: BoardReader, selection: str = "oracle", sort_by: str = "S5", by: str = ALL, name: str = ""
+) -> list[ModelRow]:
+    """The ranked table: by rank, then headline, under the strategy `sort_by`; models without it come last.
+
+    Args:
+        by, name: the group of pairs that a headline is the mean of: all, or those of a modality or an object.
+    """
+    scores = {
+        (row["model"], row["strategy"]): row for row in reader.headlines(selection, by) if row["name"] == name
+    }
+    gaps, measured, shown = reader.not_applicable(), reader.measured(), strategies(reader)
     rows = [
-        ModelRow(
-            model["name"],
-            model["kind"],
-            model["description"],
-            {name: _cell(scores, gaps, model, name, "headline") for name in shown},
+        _model_row(
+            model,
+            {one: _cell(scores, gaps, model, one, "headline") for one in shown},
+            scores.get((model["name"], sort_by)),
+            measured.get((model["name"], sort_by)),
         )
         for model in reader.models()
     ]
-    return sorted(rows, key=lambda row: _place(row.cells.get(sort_by, Cell(None))))
+    return sorted(_marked(rows, sort_by), key=lambda row: _place(row.cells.get(sort_by, Cell(None))))
 
 
-def pairs_view(reader: BoardReader, selection: str = "oracle") -> list[PairRow]:
+def _model_row(
+    model: dict[str, Any],
+    cells: dict[str, Cell],
+    headline: dict[str, Any] | None,
+    measured: dict[str, Any] | None,
+) -> ModelRow:
+    prompt = measured["prompt_ms"] if measured else None
+    timed = prompt is not None and model["encoder_ms"] is not None
+    return ModelRow(
+        model["name"],
+        model["kind"],
+        model["description"],
+        cells,
+        pairs=headline["pairs"] if headline else 0,
+        of_pairs=headline["of_pairs"] if headline else 0,
+        numerics=f"{model['device']}, {model['dtype']}",
+        parameters=model["parameters"],
+        tolerance=model["tolerance"],
+        verified_on=model["verified_on"],
+        encoder_ms=model["encoder_ms"],
+        milliseconds=model["encoder_ms"] + prompt if timed else None,
+        timed_on=model["timed_on"],
+        shift_pixels=measured["shift_pixels"] if measured else None,
+        drop=measured["drop"] if measured else None,
+    )
+
+
+def _marked(rows: list[ModelRow], strategy: str) -> list[ModelRow]:
+    """The rows, those on the Pareto front of DICE against time marked; machines are not compared."""
+    by_machine: dict[str | None, list[ModelRow]] = {}
+    for row in rows:
+        cell = row.cells.get(strategy)
+        if row.milliseconds is not None and cell and cell.rank is not None:
+            by_machine.setdefault(row.timed_on, []).append(row)
+    fastest = set()
+    for own in by_machine.values():
+        front = pareto([(row.milliseconds or 0.0, row.cells[strategy].dice or 0.0) for row in own])
+        fastest |= {row.model for row, on_front in zip(own, front, strict=True) if on_front}
+    return [replace(row, fastest=row.model in fastest) for row in rows]
+
+
+def pairs_view(
+    reader: BoardReader, selection: str = "oracle", modality: str | None = None, of_object: str | None = None
+) -> list[PairRow]:
     """Every model on every pair, by pair, the models in the order of params.yaml."""
-    every = [row for row in reader.all_pairs() if row["selection"] == selection]
     gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
+    lacking = _lacking(reader)
+    scores: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for row in reader.all_pairs(selection):
+        scores.setdefault(row["pair"], {})[row["model"], row["strategy"]] = row
     rows = []
-    for pair, members in groupby(every, key=lambda row: row["pair"]):  # they come by pair
-        scores = {(row["model"], row["strategy"]): row for row in members}
-        phantom = any(row["phantom"] for row in scores.values())
+    for pair in reader.pair_list():
+        if modality not in (None, pair["modality"]) or of_object not in (None, pair["object"]):
+            continue
+        own = scores.get(pair["pair"], {})
         for model in models:
-            own = [scores[key] for key in scores if key[0] == model["name"] and key[1] != "S1"]
-            cells = {name: _cell(scores, gaps, model, name, "dice") for name in shown}
-            images, patients = (max((row[key] for row in own), default=0) for key in ("images", "patients"))
-            rows.append(PairRow(pair, model["name"], images, patients, phantom, cells))
+            missing = lacking.get((pair["pair"], model["name"]), {})
+            cells = {name: _cell(own, gaps, model, name, "dice", missing) for name in shown}
+            behind = [own[key] for key in own if key[0] == model["name"] and key[1] != "S1"]
+            images, patients = (
+                max((row[key] for row in behind), default=0) for key in ("images", "patients")
+            )
+            rows.append(PairRow(pair["pair"], model["name"], images, patients, pair["phantom"], cells))
     return rows
+
+
+def groups_view(reader: BoardReader, selection: str = "oracle", by: str = "modality") -> list[GroupRow]:
+    """Every model's headline in every modality (or every object), the models in the order of params.yaml."""
+    scores: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for row in reader.headlines(selection, by):
+        scores.setdefault(row["name"], {})[row["model"], row["strategy"]] = row
+    gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
+    return [
+        GroupRow(
+            name,
+            model["name"],
+            max((own[key]["of_pairs"] for key in own), default=0),
+            {one: _cell(own, gaps, model, one, "headline") for one in shown},
+        )
+        for name, own in sorted(scores.items())
+        for model in models
+    ]
+
+
+def reported_view(reader: BoardReader) -> list[PairRow]:
+    """What the paper reports of the board's pairs, but for those with phantoms; it is of other images, and so
+    never ranked.
+    """
+    shown = strategies(reader)
+    cells: dict[tuple[str, str], dict[str, Cell]] = {}
+    for row in reader.reported():
+        if row["metric"] == "dice" and row["strategy"] in shown:
+            cell = Cell(row["value"] / 100, doubtful=row["doubtful"])
+            cells.setdefault((row["pair"], row["model"]), {})[row["strategy"]] = cell
+    real = {pair["pair"] for pair in reader.pair_list() if not pair["phantom"]}
+    return [
+        PairRow(pair, model, 0, 0, False, {name: own.get(name, Cell(None)) for name in shown})
+        for (pair, model), own in sorted(cells.items())
+        if pair in real
+    ]
+
+
+def reported_models(reader: BoardReader, strategy: str = "S5") -> list[ModelRow]:
+    """Per model of the paper the mean of what it reports of the board's pairs; `pairs` under the strategy."""
+    of_pairs, found = len(reader.pair_list()), reported_view(reader)
+    rows = []
+    for model in sorted({row.model for row in found}):
+        own = [row.cells for row in found if row.model == model]
+        cells = {name: _mean([one[name] for one in own]) for name in strategies(reader)}
+        pairs = sum(one[strategy].dice is not None for one in own) if strategy in cells else 0
+        text = "What the paper reports, averaged over the pairs that it has."
+        rows.append(ModelRow(model, "reported", text, cells, pairs, of_pairs))
+    return rows
+
+
+def _mean(cells: list[Cell]) -> Cell:
+    known = [cell for cell in cells if cell.dice is not None]
+    if not known:
+        return Cell(None)
+    mean = sum(cell.dice or 0.0 for cell in known) / len(known)
+    return Cell(mean, doubtful=any(cell.doubtful for cell in known))
+
+
+def _lacking(reader: BoardReader) -> dict[tuple[str, str], dict[str, str]]:
+    """(pair, model) → strategy → how much of it is scored, where that is not all."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in reader.incomplete():
+        text = f"{row['scores']} of {row['of_scores']} objects scored"
+        found.setdefault((row["pair"], row["model"]), {})[row["strategy"]] = text
+    return found
 
 
 def _cell(
@@ -101,13 +260,14 @@ def _cell(
     model: dict[str, Any],
     strategy: str,
     value: str,
+    missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Cell:
     key = (model["name"], strategy)
     if key not in scores:
-        return Cell(None, reason=gaps.get(key, ""))
+        return Cell(None, reason=gaps.get(key, ""), missing=missing.get(strategy, ""))
     row = scores[key]
     greyed = strategy not in model["made_for"]
-    return Cell(row[value], row["low"], row["high"], row.get("rank"), greyed=greyed)
+    return Cell(row[value], row["low"], row["high"], row["rank"], greyed=greyed)
 
 
 def _place(cell: Cell) -> tuple[bool, int, float]:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from cosmos1050k import shards, units
 from leaderboard import finetuned, models, weights
+from leaderboard.contamination import TrainedOn
 from leaderboard.evaluate import EvaluateOptions, machine_of
 from leaderboard.finetuned import Base
 from leaderboard.sam.segmenter import Sam
@@ -96,12 +97,14 @@ def _result(
     run: _Run,
     model: Sam,
 ) -> Result:
+    own = TrainedOn(others="none", sources=dict.fromkeys(options.sources, "train"))
     return Result(
         name=out.name,
         options=options,
         base=base,
         versions=versions,
         phantoms=[slug for slug in options.sources if shards.load_manifest(data / slug).phantom],
+        trained_on=own.merged(model.declaration.trained_on),
         images={examples.split: len(examples) for examples in splits},
         device=model.declaration.device,
         best=run.best,

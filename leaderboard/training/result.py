@@ -15,6 +15,7 @@ from segment_anything.modeling import Sam as Network
 from cosmos1050k import shards, sources
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import finetuned, models
+from leaderboard.contamination import TrainedOn
 from leaderboard.finetuned import RECORD, WEIGHTS, Base
 from leaderboard.models.base import PROMPTED, StrategyName
 from leaderboard.sam import weights as states
@@ -32,6 +33,7 @@ class Result:
     Args:
         versions: source → version of the dataset's.
         phantoms: those of the sources that are synthetic.
+        trained_on: by this finetuning and before it.
         images: split → how many.
         best: the epoch whose weights were kept.
         curve: per epoch, from 0, the base: mean loss, and DICE (0…1) on validation, mean over pairs.
@@ -43,6 +45,7 @@ class Result:
     base: Base
     versions: dict[str, str]
     phantoms: list[str]
+    trained_on: TrainedOn
     images: dict[str, int]
     device: str
     best: int
@@ -124,6 +127,7 @@ def _fill(folder: Path, made: Result, network: Network) -> None:
         candidates=made.base.candidates,
         made_for=made.made_for,
         description=made.summary,
+        trained_on=made.trained_on,
     )
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
     (folder / METRICS).write_text(json.dumps(_metrics(made), indent=1) + "\n")
@@ -172,7 +176,8 @@ def _card(made: Result) -> str:
         f"# {made.name}",
         f"{options.base} with {what} finetuned on the split `train` of the sources of COSMOS 1050K below. "
         f"The weights of epoch {made.best} of {options.epochs} were kept, the best on the split "
-        "`validation`; the split `test` was never seen. For research; not a medical device.",
+        "`validation`; finetuning never saw the split `test`. For research; not a medical device.",
+        f"What it and {options.base} before it were trained on: {made.trained_on}.",
     ]
     if made.gained <= 0:
         text.append("**On validation it is no better than its base.**")

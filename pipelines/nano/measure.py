@@ -21,7 +21,8 @@ from leaderboard.evaluate import BoardRows, EvaluateOptions, evaluate
 from leaderboard.models.base import ALL, PROMPTED
 from leaderboard.sam.everything import Filters
 from leaderboard.selection import SELECTIONS
-from leaderboard.store.build import BoardInput, BoardOptions, build_board
+from leaderboard.store.build import BoardOptions, build_board
+from leaderboard.store.runs import BoardInput
 from pipelines import params, stage
 from pipelines.nano import card, recipe
 
@@ -55,12 +56,15 @@ def measure(
     versions = {slug: shards.load_manifest(data / slug).version for slug in sources}
     options = given.section("board", BoardOptions)
     if rows:
-        board = BoardInput(data, out, tuple(sources), MODELS, given.protocol_version)
+        none = out / "none"
+        board = BoardInput(data, out, none, none, tuple(sources), MODELS, given.protocol_version)
         build_board(board, out / "board.duckdb", rows=rows, options=options)
     with duckdb.connect(str(out / "board.duckdb") if rows else ":memory:", read_only=bool(rows)) as scored:
-        if not rows:
+        if rows:
+            scored.execute(OF_BOARD)
+        else:
             files = [str(out / model / f"{slug}.parquet") for model in MODELS for slug in sources]
-            scored.execute("create table scores as select * from read_parquet(?)", [files])
+            scored.execute("create table every as select * from read_parquet(?)", [files])
         return {
             **_counts(scored, "true"),
             "dataset_version": shards.dataset_version(versions),
@@ -72,11 +76,19 @@ def measure(
         }
 
 
+#: The board's scores with what they are of.
+OF_BOARD = """create temporary view every as
+    select s.* exclude (pair, model, strategy), s.pair::varchar as pair, s.model::varchar as model,
+        s.strategy::varchar as strategy, o.image_id, o.object_index, o.source, o.patient, o.object
+    from main.scores s join main.objects o using (object_id)
+    where case when s.strategy = 'S1' then o.on_board_s1 else o.on_board end"""
+
+
 def _counts(scored: duckdb.DuckDBPyConnection, where: str) -> dict[str, int]:
     """Of what is scored where the condition holds."""
     images, pairs, patients = scored.execute(
         f"""select count(distinct image_id), count(distinct pair), count(distinct (source, patient))
-        from scores where {where}"""
+        from every where {where}"""
     ).fetchall()[0]
     return {"images": images, "pairs": pairs, "patients": patients}
 
@@ -85,8 +97,8 @@ def _headlines(
     scored: duckdb.DuckDBPyConnection, model: str, options: BoardOptions
 ) -> dict[str, dict[str, float | None]]:
     """Strategy → a model's headline, interval and counts, by the board's own statistics."""
-    patients = scored.sql("select distinct source, patient from scores").to_arrow_table()
-    scores = scored.sql("select * from scores where model = ?", params=[model]).to_arrow_table()
+    patients = scored.sql("select distinct source, patient from every").to_arrow_table()
+    scores = scored.sql("select * from every where model = ?", params=[model]).to_arrow_table()
     found: dict[str, dict[str, float | None]] = {}
     for strategy in sorted(pc.unique(scores["strategy"]).to_pylist()):
         own = scores.filter(pc.equal(scores["strategy"], strategy))
@@ -95,9 +107,10 @@ def _headlines(
             if selection == "predicted_iou" and strategy == "S1":  # has the oracle alone
                 continue
             table = statistics.board(
-                own, f"dice_{selection}", patients=patients, pairs=pc.unique(own["pair"]).to_pylist(),
+                own, f"dice_{selection}", patients=patients,
+                groups={"all": pc.unique(own["pair"]).to_pylist()},
                 seed=options.seed, draws=options.bootstrap_draws,
-            ).models  # fmt: skip
+            ).groups  # fmt: skip
             (row,) = table.to_pylist()
             cell[selection] = _percent(row["headline"])
             if selection == "oracle":
@@ -113,9 +126,9 @@ def _percent(dice: float | None) -> float | None:
 def _same_images(scored: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """The network's headlines over the objects that S1 was scored on, its own among them."""
     scores = scored.sql(
-        """select model, source, patient, image_id, object, pair, strategy, dice_oracle from scores
+        """select model, source, patient, image_id, object, pair, strategy, dice_oracle from every
         where model = ? and (pair, image_id, object_index) in
-            (select (pair, image_id, object_index) from scores where model = ? and strategy = 'S1')""",
+            (select (pair, image_id, object_index) from every where model = ? and strategy = 'S1')""",
         params=[MODEL, MODEL],
     ).to_arrow_table()
     found = {}
@@ -131,7 +144,9 @@ def _rated(scored: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
     None where it is not defined: fewer than two objects, or the same everywhere.
     """
     rows = scored.execute(
-        """select strategy, predicted_iou_predicted_iou, jaccard_predicted_iou from scores
+        """select strategy, predicted_iou_predicted_iou,
+            dice_predicted_iou / (2 - dice_predicted_iou) as jaccard_predicted_iou
+        from every
         where model = ? and predicted_iou_predicted_iou is not null order by all""",
         [MODEL],
     ).fetchall()
@@ -144,7 +159,7 @@ def _rated(scored: duckdb.DuckDBPyConnection) -> dict[str, float | None]:
 
 def _confident(scored: duckdb.DuckDBPyConnection) -> float:
     passing, every = scored.execute(
-        """select count(*) filter (predicted_iou_predicted_iou >= ?), count(*) from scores
+        """select count(*) filter (predicted_iou_predicted_iou >= ?), count(*) from every
         where model = ? and strategy = 'S2'""",
         [Filters().predicted_iou, MODEL],
     ).fetchall()[0]

@@ -15,7 +15,8 @@ from cosmos1050k.shard_writer import BuiltCase
 from cosmos1050k.units import MANIFEST
 from leaderboard import models, score
 from leaderboard.evaluate import RunManifest, SourceRun
-from leaderboard.store.build import BoardInput, BoardOptions, build_board
+from leaderboard.store.build import BoardOptions, build_board
+from leaderboard.store.runs import BoardInput
 from tests.label_maps import label_map
 
 #: A submitter's words that would run as HTML or as a template of Gradio's, if nothing escaped them.
@@ -43,8 +44,9 @@ def make_board(
     for model in MODELS:
         _write_scores(folder / "scores" / model, model, source, rows, version)
     path = folder / "leaderboard.duckdb"
-    given = BoardInput(folder / "data", folder / "scores", (source,), MODELS, protocol_version=1)
-    return Made(path, build_board(given, path, options=BoardOptions(bootstrap_draws=200)))
+    none = folder / "none"
+    given = BoardInput(folder / "data", folder / "scores", none, none, (source,), MODELS, protocol_version=1)
+    return Made(path, build_board(given, path, options=BoardOptions(bootstrap_draws=200)).build_id)
 
 
 def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: str) -> None:
@@ -64,6 +66,7 @@ def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: s
             source: SourceRun(version=version, cases=1, scores=table.num_rows, failures={}, failed_images=[])
         },
         seconds=0,
+        date="2026-01-01T00:00:00+00:00",
     )
     out.mkdir(parents=True)
     pq.write_table(table, out / f"{source}.parquet")

@@ -45,6 +45,10 @@ def by(page: Page, strategy: str) -> None:
     expect(page.locator("h2").first).to_contain_text(f"ranked by {strategy} ·")
 
 
+#: The headlines over all pairs.
+OF_ALL = "(select * from group_scores where grouped = 'all')"
+
+
 def query(board: Made, sql: str) -> list[tuple[str, ...]]:
     with duckdb.connect(str(board.path), read_only=True) as connection:
         return connection.execute(sql).fetchall()
@@ -72,7 +76,7 @@ def stored_dice(board: Made, selection: str = "oracle") -> tuple[dict[tuple[str,
                 from {name} where selection = '{selection}'""",
             )
         }
-        for pair, value, name in (("''", "headline", "model_scores"), ("pair", "dice", "pair_scores"))
+        for pair, value, name in (("''", "headline", OF_ALL), ("pair", "dice", "pair_scores"))
     )
 
 
@@ -128,7 +132,7 @@ def test_strategy_sorts_and_names_the_other_metrics(page: Page, address: str, sa
         orders.append([row["Model"] for row in table(page, 0)])
         scored = query(
             sample,
-            f"""select model from model_scores where selection = 'oracle' and strategy = '{strategy}'
+            f"""select model from {OF_ALL} where selection = 'oracle' and strategy = '{strategy}'
             order by rank, headline desc""",
         )
         assert orders[-1][: len(scored)] == [model for (model,) in scored]

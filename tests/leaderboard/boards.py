@@ -15,7 +15,8 @@ from leaderboard.evaluate import BoardRows, RunManifest, SourceRun
 from leaderboard.models.base import Segmenter
 from leaderboard.models.box import Box
 from leaderboard.score import SCORES_SCHEMA, score
-from leaderboard.store.build import BoardInput, BoardOptions, build_board
+from leaderboard.store.build import BoardOptions, Built, build_board
+from leaderboard.store.runs import BoardInput
 from tests.leaderboard import dataset
 from tests.leaderboard.segmenters import guesser
 
@@ -49,6 +50,14 @@ class Scored:
     @property
     def scores(self) -> Path:
         return self.folder / "scores"
+
+    @property
+    def submissions(self) -> Path:
+        return self.folder / "submissions"
+
+    @property
+    def measured(self) -> Path:
+        return self.folder / "measured"
 
     @property
     def path(self) -> Path:
@@ -90,6 +99,7 @@ class Scored:
             rows="board",
             sources=runs,
             seconds=1.5,
+            date="2026-01-01T00:00:00+00:00",
         )
         (self.scores / declared.name / MANIFEST).write_text(manifest.model_dump_json())
         if declared.name not in self.models:
@@ -108,5 +118,16 @@ class Scored:
 
     def board(self, *, rows: BoardRows = ROWS, options: BoardOptions = OPTIONS, **changes: Any) -> str:
         """Builds the board and returns its id."""
-        given = BoardInput(self.data, self.scores, tuple(self.sources), tuple(self.models), 1)
+        return self.built(rows=rows, options=options, **changes).build_id
+
+    def built(self, *, rows: BoardRows = ROWS, options: BoardOptions = OPTIONS, **changes: Any) -> Built:
+        given = BoardInput(
+            self.data,
+            self.scores,
+            self.submissions,
+            self.measured,
+            tuple(self.sources),
+            tuple(self.models),
+            1,
+        )
         return build_board(replace(given, **changes), self.path, rows=rows, options=options)

@@ -20,10 +20,12 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as Network
 
 from leaderboard import models
-from leaderboard.finetuned import MODELS, adopt, base_of, record, tensors_sha256
+from leaderboard.contamination import TrainedOn
+from leaderboard.finetuned import MODELS, adopt, base_of, described, record, tensors_sha256
 from leaderboard.models.base import ALL
 from leaderboard.sam.medsam import MedSam
 from leaderboard.sam.segmenter import Sam
+from leaderboard.weights import shipped
 from tests.leaderboard.checkpoints import Hostile, decoder, pickled, refused, same, state
 from tests.leaderboard.sam.images import SmallMedSam, picture, prompted, seeded, tiny
 
@@ -99,6 +101,53 @@ def test_a_mask_decoder_on_its_base(project: Path) -> None:
     agree("part", network_of({**tiny().state_dict(), **tensors}))
     own = models.kind("part").declaration.weights_sha256
     assert own not in (models.kind("whole").declaration.weights_sha256, tensors_sha256(record("part").path))
+
+
+SEEN = TrainedOn(others="none", sources={"acdc": "all", "drive": "train"})
+
+
+def test_what_it_was_trained_on_is_declared(project: Path, content: bytes) -> None:
+    make(project, content, trained_on=SEEN)
+    assert record("mine").trained_on == SEEN
+    assert models.kind("mine").declaration.trained_on == SEEN
+    assert models.get("mine").declaration.trained_on == SEEN
+    assert adopt(project / "given.bin", "mine", "tiny", trained_on=SEEN) == "there"
+    with refused("mine", "another model", "remove it"):
+        adopt(project / "given.bin", "mine", "tiny")
+
+
+def test_a_mask_decoder_saw_what_its_base_saw(project: Path, content: bytes) -> None:
+    make(project, content, "whole", trained_on=SEEN)
+    own = TrainedOn(others="none", sources={"drive": "all", "crag": "train"})
+    part = pickled(decoder(1))
+    make(project, part, "part", base="whole", trained_on=own)
+    both = {"acdc": "all", "crag": "train", "drive": "all"}
+    assert record("part").trained_on.model_dump() == {"others": "none", "sources": both}
+    assert adopt(project / "given.bin", "part", base="whole", trained_on=own) == "there"
+    weights = MODELS / "part/weights.safetensors"
+    assert (
+        described(weights, "again", "tiny", "whole", trained_on=own).trained_on == record("part").trained_on
+    )
+    assert described(weights, "alone", "tiny", None, trained_on=own).trained_on == own
+    assert described(weights, "silent", "tiny", "whole").trained_on == TrainedOn()
+
+
+def test_on_a_base_of_the_platform_its_training_counts(project: Path) -> None:
+    tensors = load_file(shipped("sam_nano"))
+    part = {name: tensor for name, tensor in tensors.items() if name.startswith("mask_decoder.")}
+    make(project, pickled(part), base="sam_nano", trained_on=TrainedOn(others="none"))
+    found = models.kind("mine").declaration.trained_on
+    assert found == models.kind("sam_nano").declaration.trained_on
+    assert (found.of("drive"), found.of("camus")) == ("train", "none")
+
+
+def test_a_record_that_says_nothing_of_it_is_read_as_unknown(project: Path, content: bytes) -> None:
+    file = make(project, content, trained_on=SEEN) / "model.json"
+    old = json.loads(file.read_text())
+    del old["trained_on"]
+    file.write_text(json.dumps(old))
+    assert models.kind("mine").declaration.trained_on == TrainedOn()
+    assert adopt(project / "given.bin", "mine", "tiny") == "there"
 
 
 def test_medsam_s_way(project: Path) -> None:
@@ -280,10 +329,11 @@ def test_a_mask_decoder_needs_a_whole_model(project: Path, content: bytes) -> No
         ({"name": "other"}, ["is the record of 'other'"]),
         ({"colour": "red"}, ["colour"]),
         ({"weights_sha256": "x"}, ["weights_sha256"]),
+        ({"trained_on": {"others": "some"}}, ["trained_on"]),
     ],
 )
 def test_a_record_that_is_none_is_one_line(
-    project: Path, content: bytes, change: dict[str, str], words: list[str]
+    project: Path, content: bytes, change: dict[str, Any], words: list[str]
 ) -> None:
     file = make(project, content) / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))

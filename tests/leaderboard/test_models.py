@@ -10,9 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cosmos1050k import sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.prompts import prompts_of
 from leaderboard import models, weights
+from leaderboard.contamination import clean
 from leaderboard.models.base import Candidates, Segmenter
 from leaderboard.models.box import Box
 from leaderboard.models.grabcut import GrabCut
@@ -119,6 +121,17 @@ def test_declarations_are_complete(name: str) -> None:
     assert all(declared.not_applicable.values()), "say in `limits` why the others do not apply"
     assert declared.dtype
     assert bool(declared.weights_sha256) == (declared.kind != "baseline")
+
+
+@pytest.mark.parametrize("name", models.modules())
+def test_every_model_says_what_it_was_trained_on(name: str) -> None:
+    declared = models.kind(name).declaration
+    assert "trained_on" in declared.model_fields_set
+    assert set(declared.trained_on.sources) <= set(sources.slugs())
+    if declared.kind == "baseline" or name.startswith("sam_vit_"):
+        assert clean(declared.trained_on, sources.slugs())
+    else:
+        assert not clean(declared.trained_on, sources.slugs())
 
 
 @pytest.mark.parametrize(("name", "strategy"), CELLS)

@@ -5,6 +5,7 @@ import pytest
 
 from cosmos1050k import units
 from leaderboard import plan
+from leaderboard.contamination import TrainedOn
 from leaderboard.machine import Machine
 from leaderboard.plan import PART, Task
 from tests.leaderboard.segmenters import declaration
@@ -50,7 +51,8 @@ def test_other_numerics_or_weights_are_other_units(change: dict[str, Any]) -> No
 
 def test_what_people_read_of_a_model_changes_no_unit() -> None:
     keys = [task.key for task in planned([case(3)])]
-    assert keys == [task.key for task in planned([case(3)], description="other words", made_for=())]
+    changes = {"description": "other words", "made_for": (), "trained_on": TrainedOn(others="all")}
+    assert keys == [task.key for task in planned([case(3)], **changes)]
 
 
 def test_chunks_hold_images_enough_of_the_same_strategies() -> None:

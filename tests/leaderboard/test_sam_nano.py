@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from safetensors.torch import load_file
 from segment_anything import SamPredictor
 
+from cosmos1050k import sources
 from leaderboard import finetuned, models, weights
 from leaderboard.evaluate import EvaluateOptions, evaluate
 from leaderboard.sam import network
@@ -96,6 +98,24 @@ def test_the_card_says_what_it_was_trained_on(measured: dict[str, Any]) -> None:
     for words in (*seen, *left_out, "MNI152", "synthetic", "Apache-2.0", "say nothing about SAM"):
         assert words in text
     assert "{" not in text
+
+
+def test_it_declares_what_its_card_and_its_recipe_say(measured: dict[str, Any]) -> None:
+    declared = models.kind("sam_nano").declaration.trained_on
+    seen = {source for source in sources.slugs() if declared.of(source) != "none"}
+    assert {declared.of(source) for source in seen} == {"train"}
+    assert declared.others == "none"
+    data = card.CARD.read_text().split("## Data")[1].split("## ")[0]
+    (phantoms,) = re.findall(r"nothing was used: (.*)\.\n", data)
+    assert seen == {recipe.SAMPLE, *phantoms.split(", ")}
+    lock = yaml.safe_load((NANO / "dvc.lock").read_text())["stages"]["train"]["params"]
+    (left_out,) = [given["phantoms.left_out.sources"].split() for given in lock.values()]
+    assert list(recipe.load().phantoms["left_out"].slugs) == left_out
+    built = {recipe.SAMPLE, *measured["patients never seen"]["sources"]}
+    assert not built & set(left_out)
+    # All that was built, but for one whose few phantoms are none of the split train.
+    assert built - seen == {"epfl_em"}
+    assert seen < built
 
 
 def test_on_the_sample_it_is_better_than_the_baselines_here_too(sample: Path, project: Path) -> None:

@@ -1,9 +1,7 @@
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,17 +15,18 @@ from leaderboard.store.build import BoardOptions
 from tests.leaderboard import boards, dataset
 from tests.leaderboard.boards import Scored
 from tests.leaderboard.literal import slow_board
+from tests.leaderboard.store_queries import query
 
+#: The tables of facts and numbers.
+NUMBERS = (
+    "objects", "scores", "pairs", "coverage", "pair_scores", "group_scores", "contacts", "contact_scores",
+    "all_scores",
+)  # fmt: skip
 BOARDS = [
     (strategy, selection)
     for strategy in ("S1", "S2", "S5", "S6")
     for selection in (SELECTIONS if strategy != "S1" else SELECTIONS[:1])
 ]
-
-
-def query(board: Path, text: str, *values: Any) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(board), read_only=True) as connection:
-        return [tuple(row) for row in connection.execute(text, list(values)).fetchall()]
 
 
 def members(scored: Scored, strategy: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -87,7 +86,8 @@ def test_numbers_are_the_protocols(scored: Scored, board: Path, strategy: str, s
         assert row == pytest.approx(expected[model, pair], abs=1e-8), (model, pair)
     headlines = query(
         board,
-        "select model, headline, pairs, patients from model_scores where strategy = ? and selection = ?",
+        """select model, headline, pairs, patients from group_scores
+        where grouped = 'all' and strategy = ? and selection = ?""",
         strategy, selection,
     )  # fmt: skip
     assert sorted(row[0] for row in headlines) == sorted(set(scores["model"]))
@@ -102,20 +102,19 @@ def test_numbers_are_the_protocols(scored: Scored, board: Path, strategy: str, s
 def test_the_fixture_holds_what_is_hard(scored: Scored, board: Path) -> None:
     # Else the test above would show little.
     def count(condition: str) -> int:
-        (found,) = query(board, f"select count(*) from scores where {condition}")
+        (found,) = query(
+            board, f"select count(*) from scores join objects using (object_id) where {condition}"
+        )
         return int(found[0])
 
-    assert len(query(board, "from members where everything")) < len(
-        query(board, "from members where not everything")
-    )
+    assert count("on_board and not on_board_s1 and strategy = 'S5'")
     every = pd.read_parquet(scored.scores / "worse" / "first.parquet")
-    assert (
-        count("model = 'worse' and strategy = 'S5' and source = 'first'") < (every["strategy"] == "S5").sum()
-    )
+    kept = count("model = 'worse' and strategy = 'S5' and source = 'first' and on_board")
+    assert kept < (every["strategy"] == "S5").sum()
     assert count("status = 'scored' and strategy <> 'S1' and hausdorff_predicted_iou is null")
     assert count("status = 'failed'")
     assert count("object = 'Kidney' and instance = 'right'")
-    pairs = {row[0] for row in query(board, "select pair from members")}
+    pairs = {row[0] for row in query(board, "select pair from pairs")}
     assert pairs == {"Kidney-CT", "Lesion-CT", "Liver-CT", "Lesion-Colonoscopy"}
     declared = {name for model in boards.MODELS for name in model.declaration.applies}
     assert {strategy for strategy, _ in BOARDS} == declared
@@ -137,15 +136,31 @@ def test_the_board_says_what_it_is_made_of(scored: Scored, board: Path) -> None:
     objects = query(board, "select image_id, object_index, object, area from objects where area <= 50")
     assert objects == []
     assert [row[0] for row in query(board, 'select name from models order by "order"')] == scored.models
-    (kept,) = query(board, "select count(*) from scores")
-    assert kept[0] == sum(len(scores_on_board(scored, name)) for name in ("S1", "S2", "S5", "S6"))
+    for strategy in ("S1", "S2", "S5", "S6"):
+        flag = "on_board_s1" if strategy == "S1" else "on_board"
+        text = f"select count(*) from scores join objects using (object_id) where {flag} and strategy = ?"
+        (kept,) = query(board, text, strategy)
+        assert kept[0] == len(scores_on_board(scored, strategy))
+
+
+def test_facts_lie_by_pair_model_and_strategy(board: Path) -> None:
+    order = "pair, model, strategy, object_id"
+    assert query(board, f"select {order} from scores") == query(
+        board, f"select {order} from scores order by {order}"
+    )
+    assert query(board, "select object_id from objects") == [
+        (place,) for (place,) in query(board, "select row_number() over () - 1 from objects")
+    ]
+    # An object's scores are those of its row: joined by number, they say what the files say.
+    names = query(board, "select distinct s.pair = o.pair from scores s join objects o using (object_id)")
+    assert names == [(True,)]
 
 
 def test_equal_scores_give_equal_tables_and_the_same_id(scored: Scored, board: Path, tmp_path: Path) -> None:
     other = scored.copy(tmp_path / "a=b")  # no such folder is a partition
     other.manifest("worse", seconds=99.0)
     other.board()
-    for table in ("boards", "members", "objects", "scores", "pair_scores", "model_scores", "models"):
+    for table in ("boards", *NUMBERS, "models", "measured", "left_out", "paper"):
         assert query(other.path, f"from {table}") == query(board, f"from {table}"), table
     everything_else = "select * exclude (seconds) from runs"
     assert query(other.path, everything_else) == query(board, everything_else)
@@ -155,7 +170,7 @@ def test_the_order_of_sources_changes_no_number(scored: Scored, board: Path, tmp
     other = scored.copy(tmp_path)
     other.sources.reverse()
     other.board()
-    for table in ("members", "objects", "scores", "pair_scores", "model_scores"):
+    for table in NUMBERS:
         assert query(other.path, f"from {table}") == query(board, f"from {table}"), table
     same = "select dataset_version from boards"
     assert query(other.path, same) == query(board, same)
@@ -165,8 +180,8 @@ def test_a_models_numbers_do_not_hang_on_the_others(scored: Scored, board: Path,
     other = scored.copy(tmp_path)
     other.models = ["better"]
     other.board()
-    for table in ("pair_scores", "model_scores"):
-        columns = "* exclude (rank)" if table == "model_scores" else "*"
+    for table in ("pair_scores", "group_scores", "contact_scores", "coverage"):
+        columns = "* exclude (rank)" if table in ("pair_scores", "group_scores") else "*"
         text = f"select {columns} from {table} where model = 'better'"
         assert query(other.path, text) == query(board, text)
 
@@ -183,68 +198,9 @@ def test_a_phantom_makes_another_board_of_the_same_numbers(
     ((named, marked_id, marked_dataset),) = query(other.path, what)
     assert (none, named, real_dataset) == ([], ["second"], marked_dataset)
     assert real_id != marked_id
-    numbers = "select * exclude (phantom) from pair_scores"
-    assert query(other.path, numbers) == query(board, numbers)
-    assert query(board, "select distinct phantom from pair_scores") == [(False,)]
-    assert query(other.path, "select distinct phantom from pair_scores") == [(True,)]  # it has every pair
-
-
-def drop_a_score(scored: Scored) -> None:
-    """One that is on the board."""
-    ((image_id, place),) = query(
-        scored.path, "select image_id, object_index from scores where source = 'second' limit 1"
-    )
-    table = pq.read_table(scored.scores / "box" / "second.parquet")
-    keys = zip(table["image_id"].to_pylist(), table["object_index"].to_pylist(), strict=True)
-    scored.write("box", "second", table.filter([key != (image_id, place) for key in keys]))
-
-
-def other_content(scored: Scored) -> None:
-    cases = dataset.cases(12, seed=1)
-    scored.build("second", [dataset.changed(cases[0]), *cases[1:]])
-
-
-def shorten(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-9])
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (
-            lambda s: (s.scores / "box" / MANIFEST).unlink(),
-            "box/manifest.json: missing; run `cosmos evaluate",
-        ),
-        (lambda s: shorten(s.scores / "box" / MANIFEST), "damaged or of another release; run `cosmos eval"),
-        (
-            lambda s: s.manifest("box", protocol_version=2),
-            "scores of protocol 2, not 1; run `cosmos evaluate",
-        ),
-        (lambda s: s.manifest("box", sources={}), "no scores of the present version of source first; run"),
-        (other_content, "no scores of the present version of source second; run `cosmos evaluate"),
-        (drop_a_score, "box has "),
-        (
-            lambda s: (s.scores / "box" / "second.parquet").unlink(),
-            "box/second.parquet: missing; run `cosmos",
-        ),
-        (lambda s: shorten(s.scores / "box" / "second.parquet"), "a score file is damaged ("),
-        (lambda s: s.models.append("unscored"), "unscored/manifest.json: missing; run `cosmos evaluate"),
-        (lambda s: s.sources.append("unbuilt"), "unbuilt/manifest.json: missing; build the source"),
-        (lambda s: s.manifest("worse", strategies=("S1", "S2", "S5", "S6")), "worse has 0 of the board's "),
-    ],
-)
-def test_what_does_not_fit_is_one_line_and_the_old_board_stays(
-    scored: Scored, board: Path, tmp_path: Path, damage: Callable[[Scored], None], message: str
-) -> None:
-    other = scored.copy(tmp_path)
-    before = other.path.read_bytes()
-    damage(other)
-    with pytest.raises(InputError) as caught:
-        other.board()
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert [path.name for path in other.path.parent.iterdir()] == [other.path.name]
-    assert other.path.read_bytes() == before
+    assert query(other.path, "from pair_scores") == query(board, "from pair_scores")
+    assert query(board, "select distinct phantom from pairs") == [(False,)]
+    assert query(other.path, "select distinct phantom from pairs") == [(True,)]  # it has every pair
 
 
 def test_a_board_needs_a_test_case_and_a_score(tmp_path: Path) -> None:
@@ -255,27 +211,14 @@ def test_a_board_needs_a_test_case_and_a_score(tmp_path: Path) -> None:
         made.board()
     made.build("first", dataset.cases(2))
     made.score(boards.MODELS[1], strategies=())
-    with pytest.raises(InputError, match="no model has a score on the board; add a strategy"):
+    with pytest.raises(InputError, match="no model has all scores of a pair; run `cosmos evaluate"):
         made.board()
     assert list(made.path.parent.iterdir()) == []
     made.score(boards.MODELS[1], strategies=("S6",))
     made.board()
-    assert query(made.path, "select model, strategy from model_scores where selection = 'oracle'") == [
-        ("box", "S6")
-    ]
-
-
-def test_more_images_than_were_scored_are_asked_for(scored: Scored, board: Path, tmp_path: Path) -> None:
-    other = scored.copy(tmp_path)
-    on_board = {tuple(key) for cases in members(scored, "S5").values() for key in cases}
-    for source in other.sources:
-        table = pq.read_table(other.scores / "box" / f"{source}.parquet")
-        case = [tuple(image_id.split("/")[:3]) in on_board for image_id in table["image_id"].to_pylist()]
-        other.write("box", source, table.filter(case))
-    other.models = ["box"]
-    other.board()
-    with pytest.raises(InputError, match=r"box has \d+ of the board's \d+ scores under S5; run `cosmos eval"):
-        other.board(rows=BoardRows(images_per_pair=40))
+    assert query(
+        made.path, "select model, strategy from group_scores where selection = 'oracle' and grouped = 'all'"
+    ) == [("box", "S6")]
 
 
 def test_patients_renamed_since_the_scores_were_made(scored: Scored, board: Path, tmp_path: Path) -> None:
@@ -283,7 +226,7 @@ def test_patients_renamed_since_the_scores_were_made(scored: Scored, board: Path
     other = scored.copy(tmp_path)
     other.build("second", [replace(case, patient="one") for case in dataset.cases(12, seed=1)])
     other.board()
-    (found,) = query(other.path, "select distinct patient from scores where source = 'second'")
+    (found,) = query(other.path, "select distinct patient from objects where source = 'second'")
     assert found == ("one",)
     dice = "select model, pair, strategy, selection, dice, images from pair_scores"
     whole = {row[:4]: row[4:] for row in query(board, dice)}
@@ -292,9 +235,11 @@ def test_patients_renamed_since_the_scores_were_made(scored: Scored, board: Path
 
 def change_a_score(scored: Scored) -> None:
     table = pq.read_table(scored.scores / "box" / "first.parquet")
-    place = table.schema.get_field_index("dice_oracle")
-    values = [0.25, *table["dice_oracle"].to_pylist()[1:]]
-    scored.write("box", "first", table.set_column(place, table.field(place), [values]))
+    for name, value in (("dice_oracle", 0.25), ("jaccard_oracle", 0.25 / 1.75)):
+        place = table.schema.get_field_index(name)
+        values = [value, *table[name].to_pylist()[1:]]
+        table = table.set_column(place, table.field(place), [values])
+    scored.write("box", "first", table)
 
 
 def test_the_build_id_is_of_all_that_the_board_is_made_of(
@@ -312,7 +257,7 @@ def test_the_build_id_is_of_all_that_the_board_is_made_of(
     ids.append(other.board(models=("box", "worse", "better", "points")))
     ids.append(other.board(models=("worse", "box")))
     other.manifest(
-        "worse", declaration=boards.MODELS[0].declaration.model_copy(update={"limits": "is blind"})
+        "worse", declaration=boards.MODELS[0].declaration.model_copy(update={"description": "blind"})
     )
     ids.append(other.board())
     change_a_score(other)

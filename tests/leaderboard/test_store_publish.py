@@ -204,7 +204,7 @@ def another_database(path: Path, board: Path) -> None:
 def of_an_older_release(path: Path, board: Path) -> None:
     path.write_bytes(board.read_bytes())
     with duckdb.connect(str(path)) as connection:
-        connection.execute("alter table boards drop column phantoms")
+        connection.execute("alter table boards drop column numerics")
 
 
 DAMAGES = [not_a_database, half_written, cut_off, empty, of_an_older_release]

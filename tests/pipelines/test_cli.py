@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 from cosmos1050k import shards
 from leaderboard import models
 from leaderboard.evaluate import evaluate
-from leaderboard.store.build import BOARD, BoardInput, build_board
+from leaderboard.store.build import BOARD, build_board
 from leaderboard.store.publish import publish
+from pipelines import params
+from pipelines.board import given as board_of
 from pipelines.cli import app
 from tests.conftest import ROOT
 
@@ -45,7 +47,7 @@ def project(target: Path, data: Path) -> Path:
     os.chdir(target)
     try:
         evaluate("box", shards.DATA, Path("leaderboard/scores/box"), sources=["sample"], protocol_version=1)
-        build_board(BoardInput(shards.DATA, Path("leaderboard/scores"), ("sample",), ("box",), 1), BOARD)
+        build_board(board_of(params.load()), BOARD)
         publish(BOARD)
     finally:
         os.chdir(before)
@@ -64,7 +66,7 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
         "sources", "fetch", "doctor", "index", "link", "weights", "convert", "finetune",
-        "tolerance", "build", "evaluate", "board", "serve",
+        "tolerance", "latency", "robustness", "verify", "board", "compare", "build", "evaluate", "serve",
     ]  # fmt: skip
     readme = (ROOT / "README.md").read_text()
     assert all(f"cosmos {verb}" in readme for verb in VERBS)

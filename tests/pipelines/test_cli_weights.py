@@ -40,11 +40,46 @@ def test_weights_of_one_s_own_are_taken(project: Path) -> None:
     assert run(*own) == "data/models/mine: made\n"
     assert run(*own) == "data/models/mine: there\n"
     assert same(load_file("data/models/mine/weights.safetensors"), state())
+    assert models.kind("mine").declaration.trained_on.of("camus") == "unknown"
     (project / "part.pth").write_bytes(pickled(decoder(1)))
     part = ["--base", "mine", "--made-for", "S5,S6", "--description", "Mine, and better."]
     assert run("weights", "--from", "part.pth", "--name", "part", *part) == "data/models/part: made\n"
     declared = models.kind("part").declaration
     assert (declared.made_for, declared.description) == (("S5", "S6"), "Mine, and better.")
+
+
+def test_what_it_was_trained_on_is_asked_for(project: Path) -> None:
+    (project / "mine.pth").write_bytes(pickled(state()))
+    own = ["weights", "--from", "mine.pth", "--architecture", "tiny", "--name"]
+    run(*own, "told", "--trained-on", "camus=train,acdc=all,drive=unknown", "--trained-on-others", "none")
+    found = models.kind("told").declaration.trained_on
+    assert {slug: found.of(slug) for slug in ("camus", "acdc", "drive", "stare")} == {
+        "camus": "train", "acdc": "all", "drive": "unknown", "stare": "none",
+    }  # fmt: skip
+    run(*own, "half", "--trained-on", "camus=none")
+    found = models.kind("half").declaration.trained_on
+    assert (found.of("camus"), found.of("acdc")) == ("none", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--trained-on", "camu=train", "unknown source 'camu'"),
+        ("--trained-on", "", "unknown source ''"),
+        ("--trained-on", "camus=train,", "unknown source ''"),
+        ("--trained-on", "camus=test", "'camus=test' needs one of the words none, train, all, unknown"),
+        ("--trained-on", "camus", "'camus' needs one of the words none, train, all, unknown"),
+        ("--trained-on", "camus=all=train", "'camus=all=train'"),
+        ("--trained-on", "camus=train,camus=all", "camus is named twice"),
+        ("--trained-on-others", "train", "'train' needs one of the words none, all, unknown"),
+        ("--trained-on-others", "", "'' needs one of the words none, all, unknown"),
+    ],
+)
+def test_a_wrong_word_of_it_is_one_line(project: Path, option: str, value: str, words: str) -> None:
+    (project / "mine.pth").write_bytes(pickled(state()))
+    given = ["--from", "mine.pth", "--name", "mine", "--architecture", "tiny", option, value]
+    assert f"{option}: {words}" in line(*given)
+    assert not (project / "data/models").exists()
 
 
 def test_a_hostile_file_is_one_line(project: Path) -> None:
@@ -62,6 +97,8 @@ def test_a_hostile_file_is_one_line(project: Path) -> None:
         ([NAME, "--from", "nowhere.pth"], "nowhere.pth"),
         (["--from", "nowhere.pth"], "or --from FILE and --name"),
         ([NAME, "--made-for", "S5"], "--made-for: only with --name"),
+        ([NAME, "--trained-on", "camus=all"], "--trained-on: only with --name"),
+        ([NAME, "--trained-on-others", "none"], "--trained-on-others: only with --name"),
         (
             ["--from", "a.pth", "--name", "a", "--base", "sam_vit_b", "--architecture", "vit_b"],
             "--from FILE --name",

@@ -136,9 +136,11 @@ def guessed(tmp_path_factory: pytest.TempPathFactory) -> boards.Scored:
 
 def test_headlines_and_intervals_are_the_board_s(guessed: boards.Scored) -> None:
     with duckdb.connect(str(guessed.path), read_only=True) as connection:
+        connection.execute(measure.OF_BOARD)
         found = measure._headlines(connection, measure.MODEL, boards.OPTIONS)
         board = connection.execute(
-            "select strategy, selection, 100 * headline, 100 * low, 100 * high from model_scores"
+            """select strategy, selection, 100 * headline, 100 * low, 100 * high from group_scores
+            where grouped = 'all'"""
         ).fetchall()
     assert len(board) == 11
     for strategy, selection, *values in board:
@@ -152,6 +154,7 @@ def test_strategies_are_compared_on_s1_s_own_board(guessed: boards.Scored) -> No
     every = rows((guessed.scores / measure.MODEL).glob("*.parquet"))
     board = on_board(guessed.data, S1_IMAGES)
     with duckdb.connect(str(guessed.path), read_only=True) as connection:
+        connection.execute(measure.OF_BOARD)
         found = measure._same_images(connection)
     assert set(found) == set(ALL)
     for strategy, value in found.items():

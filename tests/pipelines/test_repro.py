@@ -59,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params.write_text(params.read_text().replace("  - grabcut\n  - sam_nano\n", ""))
     (target / "dvc.lock").unlink(missing_ok=True)
     output = run(target, "pipelines.repro")
-    assert stages(output) == {"build@sample", "card", "evaluate@box", "board"}
+    assert stages(output) == {"build@sample", "card", "evaluate@box", "latency@box", "board"}
     assert "This is the sample, not COSMOS 1050K" in output
     assert "box: S2 does not apply, it needs a box" in output
     assert "make app" in output
@@ -153,7 +153,7 @@ def test_dag_metrics_and_plots(project: Path) -> None:
     metrics = json.loads(run(project, "dvc", "metrics", "show", "--json"))
     found = metrics[""]["data"]["leaderboard/summary.json"]["data"]
     assert found["pairs"] == 3
-    assert 0 < found["dice"]["box"]["S5"] < 100
+    assert 0 < found["models"]["box"]["S5"]["dice"] < 100
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
     assert "White Matter-T1W MRI box S5" in page

@@ -2,8 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from leaderboard.statistics import FEWEST_PATIENTS, Board, board
+from leaderboard.statistics import FEWEST_PATIENTS, QUANTILES, Board, board
 from tests.leaderboard.statistics.tables import Row, patients_of, row, scores
 
 PAIRS = ["Kidney-CT", "Lung-CT"]
@@ -20,11 +22,11 @@ def model_rows(model: str, shift: float, *, patients: int = 30, pairs: list[str]
 
 def ranking(rows: list[Row], metric: str = "dice", pairs: list[str] = PAIRS) -> Board:
     table = scores(rows)
-    return board(table, metric, patients=patients_of(table), pairs=pairs, seed=0, draws=500)
+    return board(table, metric, patients=patients_of(table), groups={"all": pairs}, seed=0, draws=500)
 
 
 def column(found: Board, name: str) -> dict[str, object]:
-    return dict(zip(found.models["model"].to_pylist(), found.models[name].to_pylist(), strict=True))
+    return dict(zip(found.groups["model"].to_pylist(), found.groups[name].to_pylist(), strict=True))
 
 
 def test_the_headline_is_the_mean_over_pairs_not_over_images() -> None:
@@ -45,7 +47,6 @@ def test_ranks_of_a_worked_case() -> None:
     rows = [r for name, shift in [("A", 0.3), ("Alike", 0.3), ("B", 0.35)] for r in model_rows(name, shift)]
     only_lung = [r for r in rows if r["pair"] == "Lung-CT"]
     found = ranking([*only_lung, *noisy], pairs=["Lung-CT"])
-    assert found.intervals
     assert column(found, "rank") == {"A": 2, "Alike": 2, "B": 1, "Noisy": 1}
     low, high = column(found, "low"), column(found, "high")
     assert low["B"] < high["A"]
@@ -80,9 +81,9 @@ def test_adding_a_model_changes_no_other() -> None:
     everyone = patients_of(scores(alone + others))
     tables = []
     for rows in (alone, alone + others, others + alone[::-1]):
-        found = board(scores(rows), "dice", patients=everyone, pairs=PAIRS, seed=0, draws=700)
-        own = [table.filter(pc.equal(table["model"], "B")) for table in (found.pairs, found.models)]
-        tables.append((own[0], own[1].drop_columns("rank")))
+        found = board(scores(rows), "dice", patients=everyone, groups={"all": PAIRS}, seed=0, draws=700)
+        own = [table.filter(pc.equal(table["model"], "B")) for table in (found.pairs, found.groups)]
+        tables.append((own[0].drop_columns("rank"), own[1].drop_columns("rank")))
     assert tables[0] == tables[1] == tables[2]
 
 
@@ -91,18 +92,17 @@ def test_the_seed_and_the_set_of_patients_decide() -> None:
     everyone = patients_of(table)
     again = everyone.take(np.random.default_rng(0).permutation(len(everyone)))
     first, second, third = (
-        board(table, "dice", patients=who, pairs=pairs, seed=seed, draws=300)
+        board(table, "dice", patients=who, groups={"all": pairs}, seed=seed, draws=300)
         for who, pairs, seed in [(everyone, PAIRS, 1), (again, PAIRS[::-1], 1), (everyone, PAIRS, 2)]
     )
     assert first == second
-    assert first.models["low"] != third.models["low"]
+    assert first.groups["low"] != third.groups["low"]
 
 
 def test_few_cases_have_no_interval() -> None:
     few = FEWEST_PATIENTS - 1
     found = ranking([*model_rows("A", 0.1, patients=few), *model_rows("B", 0.5, patients=few)])
-    assert not found.intervals
-    for table in (found.pairs, found.models):
+    for table in (found.pairs, found.groups):
         assert table["low"].null_count == table["high"].null_count == len(table)
     assert column(found, "rank") == {"A": 1, "B": 1}
     assert column(found, "patients") == {"A": few, "B": few}
@@ -112,7 +112,6 @@ def test_a_pair_of_few_cases_has_no_interval_but_counts() -> None:
     few = FEWEST_PATIENTS - 1
     kidney = model_rows("A", 0.1, pairs=["Kidney-CT"], patients=FEWEST_PATIENTS)
     found = ranking([*kidney, *model_rows("A", 0.1, pairs=["Lung-CT"], patients=few)])
-    assert found.intervals
     assert [low is None for low in found.pairs["low"].to_pylist()] == [False, True]
     assert column(found, "low")["A"] is not None
     assert column(found, "patients") == {"A": FEWEST_PATIENTS}
@@ -121,23 +120,64 @@ def test_a_pair_of_few_cases_has_no_interval_but_counts() -> None:
 def test_scores_off_the_board_are_refused() -> None:
     table = scores(model_rows("A", 0.1))
     with pytest.raises(ValueError, match="does not have"):
-        board(table, "dice", patients=patients_of(table), pairs=["Lung-CT"], seed=0)
+        board(table, "dice", patients=patients_of(table), groups={"all": ["Lung-CT"]}, seed=0)
     with pytest.raises(ValueError, match="does not have"):
-        board(table, "dice", patients=patients_of(table)[:3], pairs=PAIRS, seed=0)
+        board(table, "dice", patients=patients_of(table)[:3], groups={"all": PAIRS}, seed=0)
 
 
 def test_a_board_without_models_is_empty() -> None:
-    found = board(scores([]), "dice", patients=patients_of(scores([])), pairs=PAIRS, seed=0)
-    assert (found.pairs.num_rows, found.models.num_rows, found.intervals) == (0, 0, False)
+    found = board(scores([]), "dice", patients=patients_of(scores([])), groups={"all": PAIRS}, seed=0)
+    assert (found.pairs.num_rows, found.groups.num_rows) == (0, 0)
 
 
 def test_columns_are_what_a_store_writes() -> None:
     found = ranking(model_rows("A", 0.1))
     number, count = pa.float64(), pa.int64()
-    head = [("model", pa.string()), ("pair", pa.string())]
-    means = [(name, number) for name in ["mean", "low", "high"]]
+    head = [("model", pa.string()), ("pair", pa.string()), ("mean", number)]
     counts = [(name, count) for name in ["images", "instances", "empties", "patients"]]
-    assert found.pairs.schema == pa.schema([*head, *means, *counts])
-    headline = [(name, number) for name in ["headline", "low", "high"]]
+    ends = [("low", number), ("high", number), ("rank", count)]
+    scatter = [(name, number) for name in ["deviation", *QUANTILES]]
+    assert found.pairs.schema == pa.schema([*head, *counts, *ends, *scatter])
+    headline = [("name", pa.string()), head[0], *((name, number) for name in ["headline", "low", "high"])]
     coverage = [("pairs", count), ("of_pairs", count), ("ranked", pa.bool_()), ("rank", count)]
-    assert found.models.schema == pa.schema([head[0], *headline, *coverage, ("patients", count)])
+    assert found.groups.schema == pa.schema([*headline, *coverage, ("patients", count)])
+
+
+def test_groups_of_pairs_have_headlines_and_ranks_of_their_own() -> None:
+    # A leads in Kidney by 0.1, B in Lung by 0.3, each the same in every patient; C has no Lung.
+    rows = [
+        *model_rows("A", 0.4, pairs=["Kidney-CT"]), *model_rows("A", 0.2, pairs=["Lung-CT"]),
+        *model_rows("B", 0.3, pairs=["Kidney-CT"]), *model_rows("B", 0.5, pairs=["Lung-CT"]),
+        *model_rows("C", 0.6, pairs=["Kidney-CT"]),
+    ]  # fmt: skip
+    table = scores(rows)
+    groups = {"all": PAIRS, "kidneys": ["Kidney-CT"], "lungs": ["Lung-CT"]}
+    found = board(table, "dice", patients=patients_of(table), groups=groups, seed=0, draws=400)
+    by = {(row["name"], row["model"]): row for row in found.groups.to_pylist()}
+    ranks = {key: row["rank"] for key, row in by.items()}
+    assert ranks == {
+        ("all", "A"): 2, ("all", "B"): 1, ("all", "C"): None,
+        ("kidneys", "A"): 2, ("kidneys", "B"): 3, ("kidneys", "C"): 1,
+        ("lungs", "A"): 2, ("lungs", "B"): 1,
+    }  # fmt: skip
+    assert by["kidneys", "A"]["headline"] == pytest.approx(0.145 + 0.4)
+    assert (by["all", "C"]["pairs"], by["all", "C"]["of_pairs"]) == (1, 2)
+    # A group of one pair says what the pair's row does.
+    of_pair = {(row["pair"], row["model"]): row for row in found.pairs.to_pylist()}
+    for name, pair in (("kidneys", "Kidney-CT"), ("lungs", "Lung-CT")):
+        for model in "AB":
+            own = by[name, model]
+            same = of_pair[pair, model]
+            assert [own[key] for key in ("low", "high", "rank")] == [
+                same[key] for key in ("low", "high", "rank")
+            ]
+
+
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_the_spread_is_numpys(values: list[float]) -> None:
+    rows = [row("A", str(i), "Lung-CT", value) for i, value in enumerate(values)]
+    (found,) = ranking([*rows, *model_rows("B", 0.1)]).pairs.slice(0, 1).to_pylist()
+    expected = [np.quantile(values, share) for share in QUANTILES.values()]
+    assert [found[name] for name in QUANTILES] == pytest.approx(expected, abs=1e-8)
+    few = len(values) < 2
+    assert found["deviation"] == (None if few else pytest.approx(np.std(values, ddof=1), abs=1e-8))

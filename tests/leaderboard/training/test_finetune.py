@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from cosmos1050k import shards, splits
 from leaderboard import finetuned, models
+from leaderboard.contamination import TrainedOn
 from leaderboard.evaluate import EvaluateOptions, evaluate
 from leaderboard.sam.segmenter import Sam
 from leaderboard.training import finetune as room
@@ -26,6 +27,8 @@ from tests.leaderboard.sam.images import tiny
 
 DATA, MODELS = Path("built"), finetuned.MODELS
 SOURCES = ("drive", "stare")
+#: What the small network is said to have seen before.
+BEFORE = TrainedOn(others="none", sources={"acdc": "all", "stare": "all"})
 SPLITS = ("train", "train", "validation", "test", "train", "test")
 
 
@@ -41,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             split = [replace(case, split=own[case.patient]) for case in cases]
             dataset.build(DATA, source, split, shard_bytes=dataset.ONE_CASE)
         save_file(dict(tiny().state_dict()), "small.safetensors")
-        finetuned.adopt(Path("small.safetensors"), "small", "tiny")
+        finetuned.adopt(Path("small.safetensors"), "small", "tiny", trained_on=BEFORE)
     return folder
 
 
@@ -216,6 +219,25 @@ def test_the_best_epoch_s_weights_are_kept_with_its_curve_and_card(
     ):  # fmt: skip
         assert words in card
     assert "no better than its base" not in card
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 2}])
+def test_it_says_what_it_and_its_base_were_trained_on(data: Path, options: dict[str, Any]) -> None:
+    if options:
+        pytest.importorskip("peft")
+    run(epochs=1, **options)
+    seen = {"acdc": "all", "drive": "train", "stare": "all"}
+    assert finetuned.record("tuned").trained_on.model_dump() == {"others": "none", "sources": seen}
+    assert models.kind("tuned").declaration.trained_on == finetuned.record("tuned").trained_on
+    line = "the split train of drive; all of acdc, stare; nothing of any other source."
+    assert line in (MODELS / "tuned/README.md").read_text()
+
+
+def test_on_a_base_that_says_nothing_all_is_unknown(data: Path) -> None:
+    finetuned.adopt(data / "small.safetensors", "silent", "tiny")
+    run(base="silent", epochs=1)
+    assert finetuned.record("tuned").trained_on == TrainedOn()
+    assert "an unknown part of any source." in (MODELS / "tuned/README.md").read_text()
 
 
 def test_a_model_that_gained_nothing_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

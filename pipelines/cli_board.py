@@ -1,0 +1,82 @@
+"""The verbs of `cosmos` that read the board; `cli` registers them."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cosmos1050k.errors import InputError
+from pipelines import stage
+
+
+class ExportFormat(StrEnum):
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+class By(StrEnum):
+    model = "model"
+    pair = "pair"
+    modality = "modality"
+    case = "case"
+
+
+def board(
+    strategy: Annotated[str, typer.Option(help="The strategy that ranks.")] = "S5",
+    selection: Annotated[
+        str, typer.Option(help="Which of a model's masks counts: oracle or predicted_iou.")
+    ] = "oracle",
+    modality: Annotated[str | None, typer.Option(help="Only its pairs, such as CT.")] = None,
+    of_object: Annotated[str | None, typer.Option("--object", help="Only its pairs, such as Liver.")] = None,
+    by: Annotated[
+        By | None, typer.Option(help="A row per model, per pair, per modality, or per case.")
+    ] = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="DICE apart by what a model may have seen in training.")
+    ] = False,
+    archived: Annotated[
+        str | None,
+        typer.Option(help="An older board, DATASET-PROTOCOL, of leaderboard/state/boards/archive."),
+    ] = None,
+    export: Annotated[
+        ExportFormat | None, typer.Option(help="Write it to standard output; by default every pair.")
+    ] = None,
+) -> None:
+    """Show the published board, or export it."""
+    from leaderboard.store.read import BoardReader
+    from pipelines import board_tables, terminal
+
+    with stage.reported():
+        reader = BoardReader(old=archived)
+        asked = board_tables.Asked(reader, strategy, selection, modality, of_object)
+        if export is not None:
+            rows = board_tables.rows(reader, asked, by.value if by else None, seen=seen)
+            sys.stdout.buffer.write(board_tables.written(reader, rows, export.value))
+        elif seen:
+            terminal.show_seen(reader, asked)
+        elif by is None and modality is None and of_object is None:
+            terminal.show(reader, strategy, selection)
+        else:
+            terminal.show_by(reader, asked, by.value if by else "model")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A model of the board.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    strategy: Annotated[str, typer.Option(help="Under which strategy.")] = "S5",
+    selection: Annotated[str, typer.Option(help="oracle or predicted_iou.")] = "oracle",
+    metric: Annotated[str, typer.Option(help="dice, hausdorff or assd.")] = "dice",
+) -> None:
+    """Compare two models pair by pair: difference, interval, verdict."""
+    from leaderboard import comparison
+    from leaderboard.store.read import BoardReader
+    from pipelines import terminal
+
+    with stage.reported():
+        reader = BoardReader()
+        if first == second:
+            raise InputError(f"{first}: a model against itself; name two")
+        found = comparison.compare(reader, (first, second), strategy, selection, metric)
+        terminal.show_comparison(found, (first, second), strategy, selection, metric)

@@ -1,0 +1,67 @@
+"""The verb of `cosmos` that measures what shifted prompts cost; `cli` registers it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosmos1050k.shards import DATA
+from pipelines import params, stage
+
+if TYPE_CHECKING:
+    from leaderboard.robustness import Robustness
+
+
+def robustness(
+    model: Annotated[str, typer.Argument(help="A model; see `cosmos evaluate`.")],
+    images: Annotated[int, typer.Option(min=1, help="Images of the board to prompt it on.")] = 50,
+    strategies: Annotated[str | None, typer.Option(help="Such as S2,S5; default: params.yaml's.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the built sources of params.yaml lie.")] = None,
+) -> None:
+    """Measure how much DICE a model loses when its prompts are shifted."""
+    from leaderboard import models
+    from leaderboard import robustness as room
+    from leaderboard.evaluate import EvaluateOptions, machine_of
+
+    with stage.reported():
+        given = params.load()
+        options = given.section("evaluate", EvaluateOptions)
+        asked = params.listed(strategies) if strategies is not None else options.strategies
+        machine = machine_of(models.kind(model), options, prompt_batch=given.runtime.prompt_batch)
+        found = room.measure(model, data or DATA, given.sources, asked, images, machine)
+        path = room.write(found)
+        _describe(found)
+        print(path)
+
+
+def _describe(found: "Robustness") -> None:
+    """Prints a table of strategies and shifts, in percentage points of DICE."""
+    from leaderboard.robustness import SEEDS
+    from leaderboard.strategies import STRATEGIES
+
+    paper = _paper()
+    counted = f"objects {found.objects}, images {found.images}; {found.device}, {found.numerics}"
+    print(f"{found.model}: DICE lost when prompts are shifted, in percentage points; {counted}")
+    print(f"{'pixels':34}" + "".join(f"{reach:>22}" for reach in found.drops))
+    for name in next(iter(found.drops.values())):
+        cells = (
+            f"{100 * drop[name].mean:.2f} ± {100 * drop[name].spread:.2f} ({paper[reach, name]:.2f})"
+            for reach, drop in found.drops.items()
+        )
+        print(f"{f'{name}, {STRATEGIES[name].title}':34}" + "".join(f"{cell:>22}" for cell in cells))
+    print(
+        f"mean ± deviation over {len(SEEDS)} seeds; in brackets the paper's mean (table 8): its own images,"
+    )
+    print("a SAM of a size it doesn't name, and perhaps no other point moved than the centre")
+
+
+def _paper() -> dict[tuple[str, str], float]:
+    """Pixels and strategy → the paper's mean of three runs, in percentage points."""
+    from leaderboard import paper
+
+    rows = paper.table().to_pylist()
+    return {
+        (row["detail"], row["strategy"]): row["value"]
+        for row in rows
+        if row["table"] == 8 and row["run"] == "mean"
+    }
