@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from cosmos1050k.errors import InputError
@@ -35,17 +35,23 @@ class _Groups:
     of_pattern: tuple[tuple[str, str, str], ...]
     official_test: frozenset[str]
 
-    def other_has(self, source: str, group: str) -> bool:
-        """Whether a source other than this one has, or may have, a patient of the group."""
+    def sources_of(self, group: str) -> set[str]:
+        """The sources that have, or may have, a patient of the group."""
         owner, _, patient = group.partition("/")
-        return (
-            (patient != "" and owner != source)  # the group that the owner's patient has without any line
-            or any(other != source and named == group for (other, _), named in self.of_patient.items())
-            or any(
-                other != source and named == owner and fnmatchcase(patient, pattern)
-                for other, pattern, named in self.of_pattern
-            )
-        )
+        owners = {owner} if patient else set()  # whose patient has that group without any line
+        patterns = {
+            source
+            for source, pattern, named in self.of_pattern
+            if named == owner and fnmatchcase(patient, pattern)
+        }
+        return owners | self._named.get(group, set()) | patterns
+
+    @cached_property
+    def _named(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for (source, _), group in self.of_patient.items():
+            found.setdefault(group, set()).add(source)
+        return found
 
 
 @cache
@@ -106,6 +112,15 @@ def group_of(source: str, patient: str, groups: Path = GROUPS) -> str:
     return f"{fitting.pop() if fitting else source}/{patient}"
 
 
+def kin(source: str, patient: str, groups: Path = GROUPS) -> set[str]:
+    """The sources that have, or may have, the patient's group: its own, and those that groups.csv tells of.
+
+    Raises:
+        InputError: as `group_of`.
+    """
+    return _groups(groups).sources_of(group_of(source, patient, groups)) | {source}
+
+
 def assign(source: str, cases: Iterable[Case], groups: Path = GROUPS) -> dict[str, str]:
     """Patient → split, for the cases of one source.
 
@@ -118,7 +133,7 @@ def assign(source: str, cases: Iterable[Case], groups: Path = GROUPS) -> dict[st
     table, cases = _groups(groups), list(cases)
     groups_here = {case.patient: group_of(source, case.patient, groups) for case in cases}
     tests = {groups_here[case.patient] for case in cases if case.official_test}
-    untold = sorted(group for group in tests - table.official_test if table.other_has(source, group))
+    untold = sorted(group for group in tests - table.official_test if table.sources_of(group) - {source})
     if untold:
         # Their builds see this file alone, and would put the same patient into training.
         raise InputError(

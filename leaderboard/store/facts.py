@@ -14,7 +14,7 @@ from tqdm import tqdm
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
-from cosmos1050k.splits import group_of
+from cosmos1050k.splits import kin
 from leaderboard.board_rows import board_cases
 from leaderboard.evaluate import BoardRows
 from leaderboard.score import STATUSES
@@ -103,12 +103,8 @@ def _cases(
     ]
     if not members:
         raise InputError("no test case to make a board of; add a source that has some to `sources`")
-    groups: dict[str, set[str]] = {}
-    for case in cases:
-        groups.setdefault(group_of(case["source"], case["patient"]), set()).add(case["source"])
     keys = [
-        (case["source"], case["split"], tuple(sorted(groups[group_of(case["source"], case["patient"])])))
-        for case in read
+        (case["source"], case["split"], tuple(sorted(kin(case["source"], case["patient"])))) for case in read
     ]
     kinds = {key: number for number, key in enumerate(sorted(set(keys)))}
     placed = [
@@ -121,8 +117,8 @@ def _cases(
         for case, key in zip(read, keys, strict=True)
     ]
     told = [
-        {"kind": kind, "source": source, "split": split, "kin": list(kin)}
-        for (source, split, kin), kind in kinds.items()
+        {"kind": kind, "source": source, "split": split, "kin": list(relatives)}
+        for (source, split, relatives), kind in kinds.items()
     ]
     files.create(connection, "members", pa.Table.from_pylist(members, _MEMBERS), temporary=True)
     files.create(connection, "cases_of", pa.Table.from_pylist(placed, _CASES_OF), temporary=True)

@@ -1,6 +1,6 @@
 """Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
-python -m tests.bench [build] [metrics] [sam] [finetune]
+python -m tests.bench [build] [metrics] [sam] [finetune] [board]
 """
 
 import argparse
@@ -14,7 +14,8 @@ import cv2
 import torch
 
 from cosmos1050k import pictures
-from tests.bench import build, finetune, metrics, sam
+from tests.bench import board, build, finetune, metrics, sam
+from tests.bench.generated import MASKS, SOURCES
 from tests.bench.timing import ratio
 
 WORDS = build.objects_by_words, build.regions_by_words
@@ -24,7 +25,7 @@ CASES = 96
 
 
 def main() -> None:
-    parts = {"build": _build, "metrics": _metrics, "sam": _sam, "finetune": _finetune}
+    parts = {"build": _build, "metrics": _metrics, "sam": _sam, "finetune": _finetune, "board": _board}
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Prints ratios.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; by default all")
     asked = parser.parse_args().parts
@@ -117,6 +118,26 @@ def _finetune() -> None:
     what = f"epoch of {finetune.IMAGES} images, {finetune.OBJECTS} boxes each, ViT-B"
     _once(f"{what}: encoded anew", anew, ours, 5)
     _once(f"{what}: an image's boxes at a time", looped, ours, 1)
+
+
+def _board() -> None:
+    table, everyone = board.scores(4, 1000)
+    work = (
+        partial(board.draws_one_by_one, table, everyone, 5),
+        partial(board.draws_at_once, table, everyone, 5),
+    )
+    _line("bootstrap, 20 draws of 1000 patients, 4 models, 125 pairs (pandas)", *ratio(*work, 1), 20)
+    _bound("board of 20 models, 125 pairs, 8000 patients", "", board.statistics(20, 8000), 60, ".1f", " s")
+    with tempfile.TemporaryDirectory() as folder:
+        found = board.built(Path(folder), MASKS, SOURCES)
+        what = f"board of {found.rows / 1e6:.1f} million scores"
+        _bound(f"{what}, 2 models: built", f"{found.file:.2f} GB on disk", found.seconds, 240, ".1f", " s")
+        _bound(f"{what}: peak memory", "", found.memory, 6, ".2f", " GB")
+        print(f"{what}: copied and published in {found.publishing:.1f} s")
+        for name, (cold, warm) in board.looked_at(Path(folder)).items():
+            below = 500 if name.startswith("drill-down") else 100
+            for kind, value in (("cold", cold), ("warm", warm)):
+                _bound(f"{name}, {kind}", "", value, below, ".1f", " ms")
 
 
 def _sam_memory() -> None:

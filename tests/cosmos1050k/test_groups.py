@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cosmos1050k import sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.source import Case
-from cosmos1050k.splits import GROUPS, assign, group_of, split_of_group
+from cosmos1050k.splits import GROUPS, assign, group_of, kin, split_of_group
 from tests import phantoms
 from tests.cosmos1050k.test_splits import case, groups
 
@@ -293,3 +293,8 @@ def test_random_tables_and_cases_keep_groups_whole(tmp_path_factory: pytest.Temp
 
     check()
     assert min(whole, refused) > 40
+
+
+def test_kin_are_all_sources_that_may_have_the_patient() -> None:
+    assert kin("kits21", "case_00001") == kin("kits19", "case_00001") == {"kits19", "kits21"}
+    assert kin("drive", "21") == {"drive"}

@@ -13,7 +13,7 @@ import pytest
 
 from cosmos1050k.errors import InputError
 from leaderboard.store.build import BoardOptions
-from leaderboard.store.publish import CURRENT, build_id, publish
+from leaderboard.store.publish import ARCHIVE, CURRENT, archived, build_id, publish
 from leaderboard.store.read import BoardReader
 from tests.leaderboard.boards import Scored
 
@@ -135,33 +135,48 @@ def test_a_reader_in_another_process_does_too(three: list[Path], tmp_path: Path)
         assert process.stdout is not None
         for board in (three[0], three[1], three[2]):
             publish(board, tmp_path)
+            published_at = time.monotonic()
             process.stdin.write("\n")
             process.stdin.flush()
             assert process.stdout.readline().strip() == build_id(board)
+            assert time.monotonic() - published_at < 5
 
 
 def test_a_publisher_that_is_killed_leaves_a_whole_board(three: list[Path], tmp_path: Path) -> None:
+    # Three boards in turn, one of them of another protocol version, so that the archive is written too.
+    with duckdb.connect(str(three[2])) as connection:
+        connection.execute("update boards set protocol_version = 2")
     publish(three[0], tmp_path)
     whole = {build_id(board) for board in three}
     reader = BoardReader(tmp_path)
     moment = random.Random(0)
-    for _ in range(8):
-        with child(_PUBLISH, tmp_path, *three) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            end = time.monotonic() + moment.uniform(0, 0.05)
-            while time.monotonic() < end:  # somebody reads meanwhile
-                assert reader.board()["build_id"] in whole
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        found = shown(tmp_path)
-        assert found in whole
-        assert reader.board()["build_id"] == found
-        target = (tmp_path / "boards" / CURRENT).resolve()
-        assert target.read_bytes() == next(b for b in three if build_id(b) == found).read_bytes()
+    with child(_READ, tmp_path) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for _ in range(20):
+            with child(_PUBLISH, tmp_path, *three) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+                end = time.monotonic() + moment.uniform(0, 0.2)
+                while time.monotonic() < end:  # somebody reads meanwhile
+                    assert reader.board()["build_id"] in whole
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            found = shown(tmp_path)
+            assert found in whole
+            assert reader.board()["build_id"] == found
+            other.stdin.write("\n")
+            other.stdin.flush()
+            assert other.stdout.readline().strip() == found  # open since before the kill
+            target = (tmp_path / "boards" / CURRENT).resolve()
+            assert target.read_bytes() == next(b for b in three if build_id(b) == found).read_bytes()
+            for name in archived(tmp_path):
+                assert BoardReader(tmp_path, name).headlines()
     for board in three:
         publish(board, tmp_path)
-    assert published(tmp_path) == names(*three[1:])  # nothing is left of the killed
+    assert published(tmp_path) == names(*three[1:]) | {ARCHIVE}  # nothing is left of the killed
+    assert archived(tmp_path)
+    assert {path.stem for path in (tmp_path / "boards" / ARCHIVE).iterdir()} == set(archived(tmp_path))
 
 
 def test_two_publishers_at_once_do_no_harm(three: list[Path], tmp_path: Path) -> None:
