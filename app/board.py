@@ -25,7 +25,8 @@ SELECTIONS = {
 class Snapshot:
     """One published board under one strategy and one selection.
 
-    `metrics`: (pair, model) → all metrics under the strategy. `footnotes`: why cells are n/a.
+    `metrics`: (pair, model) → all metrics under the strategy. `footnotes`: why cells are n/a. `left_out`:
+    which scores are not on the board.
     """
 
     board: dict[str, Any]
@@ -36,6 +37,7 @@ class Snapshot:
     pairs: list[views.PairRow]
     metrics: dict[tuple[str, str], dict[str, Any]]
     footnotes: list[str]
+    left_out: list[str]
 
 
 def read(reader: BoardReader, strategy: str = DEFAULT, selection: str = "oracle") -> Snapshot:
@@ -57,6 +59,7 @@ def read(reader: BoardReader, strategy: str = DEFAULT, selection: str = "oracle"
             views.pairs_view(reader, selection),
             {(row["pair"], row["model"]): row for row in reader.pairs(chosen, selection)},
             views.footnotes(reader),
+            views.left_out(reader),
         )
         # The reader follows the published board with every question: all answers must be of one.
         if reader.board()["build_id"] == board["build_id"]:
@@ -160,7 +163,8 @@ def ranked_notes(snapshot: Snapshot) -> list[str]:
     lines = [_about_rank(snapshot), *_about_missing_rank(snapshot)]
     if any(cell.greyed for cell in cells):
         lines.append("Grey with †: the model was not made for this strategy.")
-    return [*lines, *(f"{line}." for line in snapshot.footnotes), *_about_gaps(snapshot, cells)]
+    lines += [f"{line}." for line in [*snapshot.footnotes, *snapshot.left_out]]
+    return [*lines, *_about_gaps(snapshot, cells)]
 
 
 def pair_notes(snapshot: Snapshot) -> list[str]:
@@ -229,7 +233,7 @@ def _dice(cell: views.Cell, strategy: str) -> Value:
     if cell.dice is None:
         return Value(
             text,
-            note=f"{strategy}: the model {cell.reason}" if cell.reason else "",
+            note=f"{strategy}: the model {cell.reason}" if cell.reason else cell.missing,
             look="gap",
             exported=exported,
         )

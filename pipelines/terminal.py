@@ -14,7 +14,6 @@ from leaderboard.statistics import DISTANCES, FEWEST_PATIENTS
 from leaderboard.store import views
 from leaderboard.store.aggregates import ALL
 from leaderboard.store.read import BoardReader
-from leaderboard.store.runs import LeftOut
 from leaderboard.strategies import STRATEGIES
 from pipelines.board_tables import Asked, one_pair
 
@@ -219,7 +218,7 @@ def _notes(reader: BoardReader) -> list[str]:
     ]
     if board["patients"] < FEWEST_PATIENTS:
         lines.append(f"fewer than {FEWEST_PATIENTS} patients: no intervals, and all models share a rank")
-    lines += [f"not on the board: {LeftOut(**row)}" for row in reader.left_out()]
+    lines += views.left_out(reader)
     lines += map(str, notices(board["sources"], board["phantoms"]))
     lines.append(f"board {board['build_id']}, dataset {board['dataset_version']}")
     return lines

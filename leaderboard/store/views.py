@@ -8,6 +8,7 @@ from typing import Any
 from leaderboard.statistics import pareto
 from leaderboard.store.aggregates import ALL
 from leaderboard.store.read import BoardReader
+from leaderboard.store.runs import LeftOut
 from leaderboard.strategies import STRATEGIES
 
 
@@ -287,3 +288,8 @@ def footnotes(reader: BoardReader) -> list[str]:
         else f"n/a: {', '.join(sorted(names))} do not apply to {model}, which {reason}"
         for (model, reason), names in sorted(gaps.items())
     ]
+
+
+def left_out(reader: BoardReader) -> list[str]:
+    """Which scores are not on the board, why, and the command that mends it."""
+    return [f"not on the board: {LeftOut(**row)}" for row in reader.left_out()]

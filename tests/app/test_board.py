@@ -72,6 +72,16 @@ def test_interval_is_shown_and_explained(larger: Made, tmp_path: Path) -> None:
     assert board.noticed(snapshot) == ""
 
 
+def test_scores_that_are_left_out_are_told_of(snapshot: board.Snapshot) -> None:
+    line = "not on the board: theirs: stale; run `cosmos evaluate --model theirs`"
+    assert f"{line}." in board.ranked_notes(replace(snapshot, left_out=[line]))
+    assert not any("not on the board" in note for note in board.ranked_notes(snapshot))
+    cell = next(iter(snapshot.models[0].cells.values()))
+    missing = replace(cell, dice=None, reason="", missing="3 of 4 objects scored")
+    rows = [replace(row, cells=dict.fromkeys(row.cells, missing)) for row in snapshot.pairs]
+    assert 'title="3 of 4 objects scored"' in board.per_pair(replace(snapshot, pairs=rows)).html()
+
+
 def test_a_phantom_is_named_and_its_pairs_are_marked(
     phantom: Made, sample_state: Path, tmp_path: Path
 ) -> None:
