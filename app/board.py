@@ -13,7 +13,7 @@ from leaderboard.store import views
 from leaderboard.store.read import BoardReader
 from leaderboard.strategies import STRATEGIES
 
-DEFAULT = "S5"
+DEFAULT = views.DEFAULT
 #: What chooses among a model's candidate masks.
 SELECTIONS = {
     "oracle": "Best against the truth (oracle): what the paper reports",

@@ -73,10 +73,5 @@ def contact(trained: TrainedOn, source: str, kin: Collection[str], split: str) -
     return "same_source" if trained.of(source) == "train" else "other_source"
 
 
-def clean(trained: TrainedOn, sources: Collection[str]) -> bool:
-    """Whether a model was trained on none of the sources."""
-    return all(trained.of(source) == "none" for source in sources)
-
-
 def _more(one: How, other: How) -> How:
     return max(one, other, key=list(HOWS).index)

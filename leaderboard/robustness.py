@@ -69,7 +69,7 @@ class Robustness(BaseModel):
     objects: int
     device: Device
     numerics: str
-    drops: dict[str, dict[str, Drop]]
+    drops: dict[str, dict[str, Drop]] = Field(min_length=1)
 
 
 def measure(

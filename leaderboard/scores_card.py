@@ -29,19 +29,20 @@ _BATCH = 65_536
 _DTYPES = {pa.string(): "string", pa.int32(): "int32", pa.float32(): "float32", pa.float64(): "float64"}
 
 
-def render(scores: Path, models: Sequence[str], phantoms: Collection[str]) -> str:
+def render(scores: Path, taken: Mapping[str, Collection[str]], phantoms: Collection[str]) -> str:
     """The card of the models' scores, whose folders lie in `scores`; the same for the same scores.
 
     Args:
+        taken: model → the sources of which its scores are on the board; the dataset is of these.
         phantoms: the sources that were built from synthetic files.
 
     Raises:
         InputError: a model's manifest or one of its files is missing, its name is that of the configuration
             of all, or no model has a score.
     """
-    if ALL in models:
+    if ALL in taken:
         raise InputError(f"a model can't be called {ALL}: the scores of all models are; rename it")
-    runs = {model: _run(scores / model / MANIFEST, model) for model in models}
+    runs = {model: _run(scores / model / MANIFEST, model, own) for model, own in taken.items()}
     # A split without a row can't be loaded: who has none gets no configuration.
     scored = [model for model, run in runs.items() if any(one.scores for one in run.sources.values())]
     if not scored:
@@ -64,19 +65,24 @@ def render(scores: Path, models: Sequence[str], phantoms: Collection[str]) -> st
     return f"---\n{header}---\n\n{prose}"
 
 
-def _run(path: Path, model: str) -> RunManifest:
+def _run(path: Path, model: str, taken: Collection[str]) -> RunManifest:
+    """A model's manifest, of the sources that are taken."""
     again = f"run `cosmos evaluate --model {model}`"
     try:
-        return RunManifest.model_validate_json(path.read_bytes())
+        run = RunManifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: missing; {again}") from None
     except ValidationError:
         raise InputError(f"{path}: damaged or of another release; {again}") from None
+    return run.model_copy(
+        update={"sources": {slug: one for slug, one in run.sources.items() if slug in taken}}
+    )
 
 
 def _header(scores: Path, runs: Mapping[str, RunManifest]) -> dict[str, Any]:
     sums = {model: _sum(scores / model, run) for model, run in runs.items()}
-    configs = [_config(ALL, sums, default=True), *(_config(name, {name: sums[name]}) for name in runs)]
+    configs = [_config(ALL, runs, sums, default=True)]
+    configs += [_config(name, {name: run}, {name: sums[name]}) for name, run in runs.items()]
     return {
         "pretty_name": "COSMOS 1050K: scores",
         "task_categories": ["image-segmentation", "mask-generation"],
@@ -89,14 +95,17 @@ def _header(scores: Path, runs: Mapping[str, RunManifest]) -> dict[str, Any]:
     }
 
 
-def _config(name: str, sums: Mapping[str, str], **more: bool) -> dict[str, Any]:
+def _config(
+    name: str, runs: Mapping[str, RunManifest], sums: Mapping[str, str], **more: bool
+) -> dict[str, Any]:
+    files = [f"{model}/{slug}.parquet" for model, run in runs.items() for slug in run.sources]
     return {
         "config_name": name,
         **more,
         # `datasets` finds what it once loaded by the header alone: other files need another header.
         "description": f"content {_hash(sums)}",
         "batch_size": _BATCH,
-        "data_files": [{"split": SPLIT, "path": [f"{model}/*.parquet" for model in sums]}],
+        "data_files": [{"split": SPLIT, "path": files}],
     }
 
 

@@ -161,6 +161,24 @@ def write(found: Verification, folder: Path = VERIFIED) -> Path:
     return path
 
 
+def read(path: Path) -> Verification:
+    """What `write` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged, or another model's.
+    """
+    again = f"run `cosmos verify {path.stem}`"
+    try:
+        found = Verification.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; {again}") from None
+    except ValidationError:
+        raise InputError(f"{path}: damaged or of another release; {again}") from None
+    if found.model != path.stem:
+        raise InputError(f"{path}: of {found.model}; {again}")
+    return found
+
+
 def _again(model: str) -> str:
     return f"run `cosmos evaluate --model {model}`"
 

@@ -40,8 +40,11 @@ def main() -> None:
     publish(BOARD)
     reader = BoardReader()
     board = reader.board()
-    named = [model["name"] for model in reader.models() if not model["submitted"]]
-    replace_text(scores_card.CARD, scores_card.render(SCORES, named, board["phantoms"]))
+    taken: dict[str, list[str]] = {model["name"]: [] for model in reader.models() if not model["submitted"]}
+    for run in reader.runs():
+        if run["model"] in taken:
+            taken[run["model"]].append(run["source"])
+    replace_text(scores_card.CARD, scores_card.render(SCORES, taken, board["phantoms"]))
     replace_text(SUMMARY, json.dumps(_summary(reader), indent=1) + "\n")
     replace_text(PLOTS / "dice.csv", _dice(reader))
     replace_text(PLOTS / "pareto.csv", _pareto(reader))

@@ -10,38 +10,45 @@ from pyarrow import csv, parquet
 from cosmos1050k.errors import InputError
 from leaderboard.selection import SELECTIONS
 from leaderboard.store.aggregates import ALL
+from leaderboard.store.facts import EVERYTHING
 from leaderboard.store.read import BoardReader
+from leaderboard.store.views import DEFAULT
 
 Rows = list[dict[str, Any]]
 
 
 class Asked:
-    """A strategy, a selection and perhaps a modality and an object, all of which the board has.
+    """What the board is asked for, all of which it has.
 
-    `strategy` None in an export: every one.
+    `strategy` and `selection`: S5, or the first that the board has, and oracle if not given; `given`: those
+    that were.
     """
 
     def __init__(
         self,
         reader: BoardReader,
-        strategy: str,
-        selection: str = "oracle",
+        strategy: str | None = None,
+        selection: str | None = None,
         modality: str | None = None,
         of_object: str | None = None,
     ) -> None:
         """Raises:
         InputError: the board has no such strategy, selection, modality or object, or not both together.
         """
-        pairs = reader.pair_list()
+        pairs, strategies = reader.pair_list(), reader.strategies()
         for what, value, known in (
-            ("strategy", strategy, reader.strategies()),
-            ("selection", selection, SELECTIONS),
+            ("strategy", strategy, strategies),
+            ("selection", selection, set(SELECTIONS)),
             ("modality", modality, {pair["modality"] for pair in pairs}),
             ("object", of_object, {pair["object"] for pair in pairs}),
         ):
             if value is not None and value not in known:
                 raise InputError(f"the board has no {what} {value!r}; it has {', '.join(sorted(known))}")
-        self.strategy, self.selection = strategy, selection
+        if strategy in EVERYTHING and selection not in (None, "oracle"):
+            raise InputError(f"{strategy} has the selection oracle alone; leave --selection out")
+        self.given = {"strategy": strategy, "selection": selection}
+        default = DEFAULT if DEFAULT in strategies else min(strategies)
+        self.strategy, self.selection = strategy or default, selection or SELECTIONS[0]
         self.modality, self.of_object = modality, of_object
         self.pairs = [
             pair["pair"]
@@ -61,19 +68,33 @@ class Asked:
         return ("object", self.of_object) if self.of_object else (ALL, "")
 
 
+def check(asked: Asked, by: str | None, *, seen: bool) -> None:
+    """Whether the options go together.
+
+    Raises:
+        InputError: one of them would have to be left out of account.
+    """
+    if seen and (by or asked.modality or asked.of_object):
+        raise InputError("--seen: of all pairs; leave --by, --modality and --object out")
+    if by == "modality" and asked.of_object:
+        raise InputError("--by modality: of all objects; leave --object out, or use --by pair")
+
+
 def rows(reader: BoardReader, asked: Asked, by: str | None, *, seen: bool = False) -> Rows:
-    """The rows of an export: by default every pair under every strategy and selection."""
+    """The rows of an export: by default every pair, under every strategy and selection that was asked for."""
     if seen:
         return reader.contacts(asked.strategy, asked.selection)
     if by == "case":
         return reader.cases(one_pair(asked), asked.strategy, asked.selection)
-    if by == "model" and asked.group is not None:
-        grouped, name = asked.group
-        return [row for s in SELECTIONS for row in reader.headlines(s, grouped) if row["name"] == name]
-    if by == "modality":
-        found = [row for s in SELECTIONS for row in reader.headlines(s, "modality")]
-        return [row for row in found if asked.modality in (None, row["name"])]
-    return [row for row in reader.all_pairs() if row["pair"] in asked.pairs]
+    if by == "modality" or (by == "model" and asked.group is not None):
+        grouped, name = asked.group or (ALL, "")
+        if by == "modality":
+            grouped, name = "modality", asked.modality or ""
+        found = [row for selection in SELECTIONS for row in reader.headlines(selection, grouped)]
+        found = [row for row in found if row["name"] == name or (by == "modality" and not name)]
+    else:
+        found = [row for row in reader.all_pairs() if row["pair"] in asked.pairs]
+    return [row for row in found if all(value in (None, row[key]) for key, value in asked.given.items())]
 
 
 def one_pair(asked: Asked) -> str:
@@ -91,6 +112,8 @@ def written(reader: BoardReader, found: Rows, kind: str) -> bytes:
     """Rows as csv, parquet or json; json has the board's description too."""
     if kind == "json":
         return (json.dumps({"board": reader.board(), "scores": found}, indent=1) + "\n").encode()
+    if not found:
+        raise InputError("the board has no such rows; ask for another strategy or selection")
     sink = io.BytesIO()
     (csv.write_csv if kind == "csv" else parquet.write_table)(pa.Table.from_pylist(found), sink)
     return sink.getvalue()

@@ -1,5 +1,6 @@
 """The verbs of `cosmos` that read the board; `cli` registers them."""
 
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -24,10 +25,10 @@ class By(StrEnum):
 
 
 def board(
-    strategy: Annotated[str, typer.Option(help="The strategy that ranks.")] = "S5",
+    strategy: Annotated[str | None, typer.Option(help="The strategy that ranks; default S5.")] = None,
     selection: Annotated[
-        str, typer.Option(help="Which of a model's masks counts: oracle or predicted_iou.")
-    ] = "oracle",
+        str | None, typer.Option(help="Which of a model's masks counts: oracle (default) or predicted_iou.")
+    ] = None,
     modality: Annotated[str | None, typer.Option(help="Only its pairs, such as CT.")] = None,
     of_object: Annotated[str | None, typer.Option("--object", help="Only its pairs, such as Liver.")] = None,
     by: Annotated[
@@ -51,15 +52,32 @@ def board(
     with stage.reported():
         reader = BoardReader(old=archived)
         asked = board_tables.Asked(reader, strategy, selection, modality, of_object)
+        board_tables.check(asked, by.value if by else None, seen=seen)
         if export is not None:
             rows = board_tables.rows(reader, asked, by.value if by else None, seen=seen)
-            sys.stdout.buffer.write(board_tables.written(reader, rows, export.value))
+            _write(board_tables.written(reader, rows, export.value))
         elif seen:
             terminal.show_seen(reader, asked)
         elif by is None and modality is None and of_object is None:
-            terminal.show(reader, strategy, selection)
+            terminal.show(reader, asked.strategy, asked.selection)
         else:
             terminal.show_by(reader, asked, by.value if by else "model")
+
+
+def _write(content: bytes) -> None:
+    """To standard output.
+
+    Raises:
+        InputError: it can't be written to; a reader that has enough, such as `head`, is no error.
+    """
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(f"standard output: can't be written ({error.strerror}); send it elsewhere") from None
 
 
 def compare(

@@ -1,7 +1,8 @@
 """The board in the terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -20,7 +21,7 @@ from pipelines.board_tables import Asked, one_pair
 _NUMBERS = ("rank", "images", "pairs")
 
 
-def show(reader: BoardReader, strategy: str = "S5", selection: str = "oracle") -> None:
+def show(reader: BoardReader, strategy: str = views.DEFAULT, selection: str = "oracle") -> None:
     """Prints a board: models by rank, then every pair, then why cells are empty."""
     console = Console()
     console.print(*_models(reader, strategy, selection), _pairs(reader, selection))
@@ -74,7 +75,7 @@ def show_comparison(
     scale, unit = (1, "px") if metric in DISTANCES else (100, "%")
     title = f"{metric} in {unit} under {strategy} ({selection}): {models[0]} minus {models[1]}"
     table = _table(title, ["pair"], [*models, "difference", "95 % interval", "patients"])
-    table.add_column(models[0])
+    table.add_column("verdict", no_wrap=True)
     for row in found:
         ends = "–" if row["low"] is None else f"[{scale * row['low']:+.2f}, {scale * row['high']:+.2f}]"
         table.add_row(
@@ -88,7 +89,8 @@ def show_comparison(
         )
     console.print(table)
     console.print(
-        f"few cases: fewer than {FEWEST_PATIENTS} patients. Of many pairs one in twenty differs by chance."
+        f"verdict: of {models[0]}; few cases: fewer than {FEWEST_PATIENTS} patients. "
+        "Of many pairs one in twenty differs by chance."
     )
 
 
@@ -111,7 +113,7 @@ def _models(
             str(cell.rank if cell and cell.rank is not None else "–"),
             row.model if row.kind != "reported" else f"{row.model} (paper)",
             f"{row.pairs}/{row.of_pairs}" if row.of_pairs else "–",
-            *(_text(row.cells[name]) for name in shown),
+            *(_text(row.cells[name], interval=name == strategy) for name in shown),
             style="dim" if row.kind == "reported" else "",
         )
         if row.kind == "reported":
@@ -119,11 +121,11 @@ def _models(
         about.add_row(
             row.model,
             row.kind,
-            row.numerics,
+            Text(row.numerics),
             "0" if row.tolerance == 0 else _known(row.tolerance, "{:.0e}"),
             _known(row.parameters / 1e6 or None, "{:.1f} M"),
             _known(row.milliseconds, "{:.0f} ms") + (" *" if row.fastest else ""),
-            _known(row.drop, "{:.3f}"),
+            _known(None if row.drop is None else 100 * row.drop, "{:.2f}"),
             row.verified_on[:10] if row.verified_on else "–",
         )
     yield from (scores, about)
@@ -188,15 +190,19 @@ def _table(title: str, names: Sequence[str], numbers: Iterable[str]) -> Table:
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     for name in names:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+        wide = 9 if name == "model" else None
+        side: Literal["right", "left"] = "right" if name in _NUMBERS else "left"
+        table.add_column(name, justify=side, overflow="fold", min_width=wide)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def _text(cell: views.Cell) -> Text:
+def _text(cell: views.Cell, *, interval: bool = False) -> Text:
+    """A cell; its interval only where it is asked for, since six of them fit in no terminal."""
     doubtful = " ?" if cell.doubtful else ""
-    return Text(cell.text + doubtful, style="dim" if cell.greyed or cell.dice is None else "")
+    shown = cell if interval else replace(cell, low=None, high=None)
+    return Text(shown.text + doubtful, style="dim" if cell.greyed or cell.dice is None else "")
 
 
 def _close(console: Console, reader: BoardReader) -> None:
@@ -212,7 +218,7 @@ def _notes(reader: BoardReader) -> list[str]:
     lines = [
         "dim: the model was not made for this strategy",
         "time: from image to masks; *: no model timed on its machine is both faster and better; "
-        "drop: of DICE when the prompt is shifted; –: not measured",
+        "drop: points of DICE when the prompt is shifted by 20 to 30 pixels; –: not measured",
         "(paper): what the paper reports, of other images, all instances averaged flat; "
         "?: digits lost in its scan",
     ]

@@ -30,7 +30,7 @@ class Declaration(BaseModel):
     kind: Literal["official", "baseline", "demonstration", "finetuned", "submitted"]
     description: str
     #: Raised when the same input would give another mask; part of the key of every score.
-    version: int
+    version: int = Field(ge=0, lt=2**31)
     preprocessing: Literal["none", "sam", "medsam"]
     candidates: Literal[1, 3]
     #: The strategies it can answer, and those among them it was made for; the rest of its cells are greyed.
@@ -38,14 +38,14 @@ class Declaration(BaseModel):
     made_for: tuple[StrategyName, ...]
     #: Why the strategies that are not in `applies` don't apply, in a few words.
     limits: str = ""
-    parameters: int = 0
-    weights_sha256: str | None = None
+    parameters: int = Field(default=0, ge=0, lt=2**53)
+    weights_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     #: The model whose other parts a finetuned mask decoder stands on.
     base: str | None = None
     #: What it was trained on; unknown where it is not said. No part of a score's key.
     trained_on: TrainedOn = TrainedOn()
     device: Device = "cpu"
-    dtype: str
+    dtype: str = Field(pattern="^[a-z0-9][a-z0-9 ,]{0,63}$")
 
     @property
     def not_applicable(self) -> dict[str, str]:

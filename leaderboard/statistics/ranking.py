@@ -54,6 +54,7 @@ def board(
     groups: Mapping[str, Sequence[str]],
     seed: int,
     draws: int = 10_000,
+    ranks: bool = True,
 ) -> Board:
     """Aggregate, bootstrap and rank. A model changes no other model's scores, intervals or pairs.
 
@@ -63,6 +64,7 @@ def board(
         groups: name → the pairs that a headline is the mean of; together they are the board's pairs. A model
             that lacks a score in one of them is not ranked.
         seed, draws: of the bootstrap. Its memory is 8 bytes × models × pairs × draws, and a few counts.
+        ranks: or none, where what stands for the models is not comparable; every rank is 1 then.
 
     Raises:
         ValueError: as in `aggregate`; or a score is of a patient or a pair that the board does not have.
@@ -78,7 +80,7 @@ def board(
     means = np.full((len(names), len(models)), np.nan)
     behind = np.zeros(means.shape, np.int64)
     means[at], behind[at] = _floats(rows["mean"]), rows["patients"].to_numpy()
-    better = -1 if metric in DISTANCES else 1
+    better = 0 if not ranks else -1 if metric in DISTANCES else 1
     found = [_compared(own, few, better) for own, few in zip(drawn, behind, strict=True)]
     low, high, rank = np.array(found).reshape(len(names), 3, len(models)).transpose(1, 0, 2)
     for name, ends in (("low", low), ("high", high)):
@@ -138,7 +140,7 @@ def _compared(
         low[row], high[row] = interval(draws[row])
     ranks = np.ones(len(draws))
     compared = np.flatnonzero(enough if ranked is None else enough & ranked)
-    for this in compared:
+    for this in compared if better else ():
         ranks[this] += sum(
             above_zero(better * (draws[other] - draws[this])) for other in compared if other != this
         )

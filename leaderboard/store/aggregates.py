@@ -7,10 +7,10 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from cosmos1050k.errors import InputError
-from leaderboard.contamination import clean, contact
+from leaderboard.contamination import contact
 from leaderboard.selection import METRICS, SELECTIONS
 from leaderboard.statistics import aggregate, board
-from leaderboard.store.facts import EVERYTHING
+from leaderboard.store.facts import EVERYTHING, ROUNDED
 from leaderboard.store.files import create
 from leaderboard.store.runs import Run
 
@@ -48,9 +48,8 @@ def load(
         found = board(scores, "dice", patients=patients, groups=groups, seed=seed, draws=draws)
         pairs = _with_other_metrics(connection, found.pairs, scores, strategy, selection)
         seen = _by_contact(connection, strategy, selection)
-        by_contact = board(
-            seen, "dice", patients=patients, groups={ALL: groups[_name(ALL, "")]}, seed=seed, draws=draws
-        )
+        every = {ALL: groups[_name(ALL, "")]}
+        by_contact = board(seen, "dice", patients=patients, groups=every, seed=seed, draws=draws, ranks=False)
         for name, table in (
             ("pair_scores", pairs),
             ("group_scores", _split(found.groups, "name", ("grouped", "name"))),
@@ -234,18 +233,17 @@ def _all_scores(connection: duckdb.DuckDBPyConnection, runs: Sequence[Run], phan
 
     The authors average all instances flat, and count the distance of an empty mask as 0 (protocol, 4 and 5).
     """
-    models = [
-        run.model
-        for run in runs
-        if run.manifest.rows == "all" and clean(run.manifest.declaration.trained_on, run.sources)
-    ]
+    complete = [run.model for run in runs if run.manifest.rows == "all"]
     connection.execute(
-        """create table all_scores as
+        f"""create table all_scores as
         select s.model::varchar as model, s.pair::varchar as pair, s.strategy::varchar as strategy,
-            avg(dice_oracle) as dice, avg(coalesce(hausdorff_oracle, 0)) as hausdorff, count(*) as objects
+            avg({ROUNDED.format("dice_oracle")}) as dice,
+            avg({ROUNDED.format("coalesce(hausdorff_oracle, 0)")}) as hausdorff, count(*) as objects
         from scores s join objects o using (object_id)
         where list_contains(?::varchar[], s.model::varchar)
+            and s.model in (
+                select model from contacts group by model having bool_and(contact = 'other_source'))
             and not list_contains(?::varchar[], o.source)
         group by all order by all""",
-        [models, list(phantoms)],
+        [complete, list(phantoms)],
     )

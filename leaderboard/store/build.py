@@ -71,6 +71,7 @@ def build_board(
         if not runs:
             problem = f": {left[0]}" if left else "; add a strategy that applies to `evaluate`"
             raise InputError(f"no model has a score on the board{problem}")
+        reported, kinds = paper.table(), connection.sql("select * from kinds order by all")
         tables = described.tables(runs, given, sums) | {"left_out": [asdict(one) for one in left]}
         made_of = {
             "version": VERSION,
@@ -80,6 +81,8 @@ def build_board(
             "rows": rows.model_dump(),
             "options": options.model_dump(),
             "scores": sums,
+            "kinds": kinds.to_arrow_table().to_pylist(),
+            "paper": reported.to_pylist(),
             # But for the timing: equal scores make equal boards.
             "tables": {name: found for name, found in tables.items() if name != "runs"},
         }
@@ -87,7 +90,7 @@ def build_board(
         aggregates.load(connection, runs, phantoms, seed=options.seed, draws=options.bootstrap_draws)
         for name, found in tables.items():
             files.create(connection, name, pa.Table.from_pylist(found, schema=described.SCHEMAS[name]))
-        files.create(connection, "paper", paper.table())
+        files.create(connection, "paper", reported)
         _boards(connection, build_id, given, versions, phantoms, options, runs)
     return Built(build_id, tuple(left))
 
@@ -111,7 +114,7 @@ def _boards(
         "phantoms": list(phantoms),
         "bootstrap_draws": options.bootstrap_draws,
         "seed": options.seed,
-        "numerics": ", ".join(reference) if reference else None,
+        "numerics": ", ".join(reference),
     }
     connection.register("arrow", pa.Table.from_pylist([row], schema=_BOARDS))
     connection.execute(

@@ -2,22 +2,23 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
 
+from cosmos1050k.errors import InputError
+from leaderboard import latency, robustness, verify
 from leaderboard.latency import LATENCIES, Latency
 from leaderboard.robustness import ROBUSTNESS, Robustness
 from leaderboard.store.runs import BoardInput, Run, tolerance
 from leaderboard.tolerance import TOLERANCES
-from leaderboard.verify import VERIFIED, Verification
+from leaderboard.verify import VERIFIED
 
 log = logging.getLogger(__name__)
 
-Record = TypeVar("Record", bound=BaseModel)
+Record = TypeVar("Record")
 Measured = TypeVar("Measured", Latency, Robustness)
 
 _TEXTS = pa.list_(pa.string())
@@ -95,7 +96,7 @@ def _model(run: Run, place: int, given: BoardInput, scores_sha256: str) -> dict[
     declaration = run.manifest.declaration
     named = declaration.model_dump(mode="json", include=set(SCHEMAS["models"].names))
     timed = _timed(run, given)
-    verified = _record(given.measured / VERIFIED.name / f"{run.model}.json", Verification)
+    verified = _found(given.measured / VERIFIED.name / f"{run.model}.json", verify.read)
     if verified and (verified.scores_sha256 != scores_sha256 or not verified.held):
         verified = None
     return {
@@ -113,11 +114,11 @@ def _model(run: Run, place: int, given: BoardInput, scores_sha256: str) -> dict[
 
 
 def _timed(run: Run, given: BoardInput) -> Latency | None:
-    return _of_weights(run, _record(given.measured / LATENCIES.name / f"{run.model}.json", Latency))
+    return _of_weights(run, _found(given.measured / LATENCIES.name / f"{run.model}.json", latency.read))
 
 
 def _robustness(run: Run, given: BoardInput) -> Robustness | None:
-    return _of_weights(run, _record(given.measured / ROBUSTNESS.name / f"{run.model}.json", Robustness))
+    return _of_weights(run, _found(given.measured / ROBUSTNESS.name / f"{run.model}.json", robustness.read))
 
 
 def _of_weights(run: Run, found: Measured | None) -> Measured | None:
@@ -128,9 +129,9 @@ def _of_weights(run: Run, found: Measured | None) -> Measured | None:
 
 
 def _measured(run: Run, given: BoardInput) -> Iterator[dict[str, Any]]:
-    timed, robustness = _timed(run, given), _robustness(run, given)
+    timed, shifted = _timed(run, given), _robustness(run, given)
     prompts = timed.prompt_ms if timed else {}
-    reach, drops = list(robustness.drops.items())[-1] if robustness else ("", {})
+    reach, drops = list(shifted.drops.items())[-1] if shifted else ("", {})
     for strategy in run.manifest.strategies:
         drop = drops.get(strategy)
         row = {
@@ -159,12 +160,12 @@ def _runs(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def _record(path: Path, kind: type[Record]) -> Record | None:
-    """What was measured; a file that is missing, or of another release, is as if nobody had."""
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+def _found(path: Path, read: Callable[[Path], Record]) -> Record | None:
+    """What was measured; a file that can't be read is as if nobody had, but for a warning."""
+    if not path.is_file():
         return None
-    except (OSError, ValidationError):
-        log.warning("%s: damaged or of another release; it is not shown, measure it again", path)
+    try:
+        return read(path)
+    except InputError as error:
+        log.warning("%s", error)
         return None

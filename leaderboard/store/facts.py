@@ -21,12 +21,14 @@ from leaderboard.score import STATUSES
 from leaderboard.selection import METRICS as ALL_METRICS
 from leaderboard.selection import SELECTIONS
 from leaderboard.store import files
-from leaderboard.store.runs import BoardInput, LeftOut, Run
+from leaderboard.store.runs import BoardInput, LeftOut, Run, left_out
 from leaderboard.strategies import STRATEGIES
 
 #: What of a score is a fact: the Jaccard index follows from DICE, and is held against it.
 METRICS = tuple(name for name in ALL_METRICS if name != "jaccard")
 EVERYTHING = tuple(name for name, strategy in STRATEGIES.items() if strategy.everything)
+#: An aggregate of it is exact, and so the same in any order (as in `leaderboard.statistics.aggregation`).
+ROUNDED = "round({} * 268435456) / 268435456"
 _CHOICES = (*METRICS, "predicted_iou", "candidate")
 #: How far a stored Jaccard index may be from DICE's.
 _ROUNDING = 1e-9
@@ -181,8 +183,7 @@ def _scores(connection: duckdb.DuckDBPyConnection, given: BoardInput, runs: Sequ
             problem = f"damaged ({str(error).splitlines()[0]})"
         if problem:
             file = run.folder / f"{slug}.parquet"
-            again = f"cosmos evaluate --model {run.model}"
-            left.append(LeftOut(run.model, slug, f"{file}: {problem}", again))
+            left.append(left_out(run, slug, f"{file}: {problem}"))
             continue
         named = ", ".join(name for name, _ in _columns())
         connection.execute(
@@ -217,7 +218,7 @@ def _incoming(connection: duckdb.DuckDBPyConnection, run: Run, slug: str) -> str
         [run.model, slug, run.manifest.sources[slug].version, str(run.folder / f"{slug}.parquet")],
     )
     wrong = _wrong(connection, run, slug)
-    return wrong or _incomplete(connection, run, slug)
+    return wrong or _incomplete(connection, run)
 
 
 def _wrong(connection: duckdb.DuckDBPyConnection, run: Run, slug: str) -> str:
@@ -233,9 +234,9 @@ def _wrong(connection: duckdb.DuckDBPyConnection, run: Run, slug: str) -> str:
         for s in SELECTIONS
     )
     checks = {
-        "are of another model, source or version": "not same_run",
+        "are of another model, source or version": "not coalesce(same_run, false)",
         "are of objects that the source does not have": "object_id is null",
-        "name another pair than the object's": "not same_pair",
+        "name another pair than the object's": "not coalesce(same_pair, false)",
         "are of strategies that the run does not have": "strategy is null or not list_contains(?, strategy)",
         "have an unknown status": "status is null",
         "are failed and yet not 0": "status = 'failed' and (dice_oracle > 0 or dice_predicted_iou > 0)",
@@ -259,15 +260,16 @@ def _wrong(connection: duckdb.DuckDBPyConnection, run: Run, slug: str) -> str:
     return "" if total == expected else f"{total} scores, and its manifest has {expected}"
 
 
-def _incomplete(connection: duckdb.DuckDBPyConnection, run: Run, slug: str) -> str:
+def _incomplete(connection: duckdb.DuckDBPyConnection, run: Run) -> str:
     """Which score is missing: without it a mean would be of other objects than the other models'."""
     for strategy in run.manifest.strategies:
         flag = "on_board_s1" if strategy in EVERYTHING else "on_board"
+        whose, of = ("the board's", flag) if run.manifest.rows == "board" else ("all", "true")
         ((expected, found),) = connection.execute(
-            f"""select (select count(*) from own where {flag}),
-            (select count(*) from incoming where {flag} and strategy = ?)""",
+            f"""select (select count(*) from own where {of}),
+            (select count(*) from incoming where {of} and strategy = ?)""",
             [strategy],
         ).fetchall()
         if expected != found:
-            return f"{found} of the board's {expected} scores under {strategy}"
+            return f"{found} of {whose} {expected} scores under {strategy}"
     return ""

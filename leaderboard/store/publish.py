@@ -1,5 +1,6 @@
 """Puts a board before its readers: a copy under its build id, and a symlink that is replaced in one step."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import duckdb
 
 from cosmos1050k.errors import InputError
 from leaderboard.store import files
+
+log = logging.getLogger(__name__)
 
 STATE = Path("leaderboard/state")
 CURRENT = "current.duckdb"
@@ -71,12 +74,14 @@ def publish(board: Path, state: Path = STATE) -> Path:
         The published file. Readers that have the old one open keep it until they look again.
     """
     folder = state / "boards"
-    name = f"{build_id(board)}.duckdb"
-    link, target = folder / CURRENT, folder / name
     with files.locked(folder):
+        name = f"{build_id(board)}.duckdb"
+        link, target = folder / CURRENT, folder / name
         if not _shows(link, name):
             with files.replacing(target) as copy:
                 shutil.copyfile(board, copy)
+                if name != f"{build_id(copy)}.duckdb":
+                    raise InputError(f"{board}: replaced while it was copied; publish it again")
             _keep_old(link, target)
             _point(link, name)
         _forget(folder, target)
@@ -92,7 +97,9 @@ def _keep_old(link: Path, new: Path) -> None:
     """Copies what is shown into the archive, if `new` is of another dataset or protocol version."""
     try:
         shown = _version(link.resolve())
-    except InputError:  # nothing is shown, or it is damaged: there is nothing to keep
+    except InputError as error:
+        if link.exists():
+            log.warning("the board that was shown is not archived: %s", error)
         return
     if shown == _version(new):
         return

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cosmos1050k.errors import InputError
 from leaderboard.selection import SELECTIONS
-from leaderboard.store.facts import EVERYTHING, METRICS
+from leaderboard.store.facts import EVERYTHING, METRICS, ROUNDED
 from leaderboard.store.publish import ARCHIVE, CURRENT, STATE, archived, damaged, opened
 
 
@@ -99,6 +99,22 @@ class BoardReader:
             selection,
         )
 
+    def pair_dice(
+        self, selection: str, modality: str | None = None, of_object: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Per pair (of a modality, of an object), model and strategy: mean DICE, interval, rank, counts."""
+        return self._rows(
+            """select s.pair, s.model, s.strategy, s.dice, s.low, s.high, s.rank, s.images, s.patients
+            from pair_scores s join pairs p using (pair)
+            where s.selection = ? and (? is null or p.modality = ?) and (? is null or p.object = ?)
+            order by s.pair, s.strategy, s.model""",
+            selection,
+            modality,
+            modality,
+            of_object,
+            of_object,
+        )
+
     def all_pairs(self, selection: str | None = None) -> list[dict[str, Any]]:
         """Every row of every board: model, pair, strategy, selection."""
         return self._rows(
@@ -130,7 +146,8 @@ class BoardReader:
         _known(selection)
         return self._rows(
             f"""with images as (
-                select o.source, o."case", o.image_id, s.model, o.object, avg(s.dice_{selection}) as dice,
+                select o.source, o."case", o.image_id, s.model, o.object,
+                    avg({ROUNDED.format(f"s.dice_{selection}")}) as dice,
                     count(*) filter (where s.status = 'failed') as failures
                 from scores s join objects o using (object_id)
                 where s.pair = ? and s.strategy = ? and o.pair = ?
@@ -138,11 +155,12 @@ class BoardReader:
                 group by all
             ),
             means as (
-                select source, "case", model::varchar as model, avg(dice) as dice, count(*) as images,
+                select source, "case", model::varchar as model, avg({ROUNDED.format("dice")}) as dice,
+                    count(*) as images,
                     sum(failures)::bigint as failures
                 from images group by all
             )
-            select *, avg(dice) over (partition by source, "case") as mean
+            select *, avg({ROUNDED.format("dice")}) over (partition by source, "case") as mean
             from means order by mean, source, "case", model""",
             pair,
             strategy,

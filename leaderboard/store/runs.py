@@ -1,17 +1,20 @@
 """Which runs make a board: those whose keys fit it; the others are told of, with what makes them fit."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from cosmos1050k.units import MANIFEST
-from leaderboard import weights
+from leaderboard import models, weights
 from leaderboard.evaluate import RunManifest
 from leaderboard.tolerance import SHARED_BELOW, TOLERANCES, Tolerance
 
+#: What tolerances are measured against: device class and how exactly it computes.
+REFERENCE = ("cpu", "float32")
 #: Scores of submissions, `<weights' sum>/<key>/<source>.parquet` and a manifest each.
 SUBMISSIONS = Path("leaderboard/state/scores")
 
@@ -67,7 +70,7 @@ class LeftOut:
 
     def __str__(self) -> str:
         on = f" on {self.source}" if self.source else ""
-        return f"{self.model}{on}: {self.reason}; run `{self.command}`"
+        return f"{self.model}{on}: {self.reason}" + (f"; run `{self.command}`" if self.command else "")
 
 
 def admitted(given: BoardInput, versions: Mapping[str, str]) -> tuple[list[Run], list[LeftOut]]:
@@ -75,32 +78,34 @@ def admitted(given: BoardInput, versions: Mapping[str, str]) -> tuple[list[Run],
 
     A run is whole or not there: a source whose scores do not fit takes none of the model's others along.
     """
-    runs: list[Run] = []
+    fresh: list[Run] = []
     left: list[LeftOut] = []
     for folder, name in _folders(given):
         found = _run(given, folder, name)
         if isinstance(found, LeftOut):
             left.append(found)
-        elif any(found.model == run.model for run in runs):
-            left.append(_out(found, None, f"{folder}: another model of the board has that name"))
+        elif found.submitted and found.model in {*given.models, *models.modules(), *(r.model for r in fresh)}:
+            left.append(left_out(found, None, f"{folder}: another model of the board has that name"))
         else:
-            runs.append(found)
-    fitting: list[Run] = []
-    reference = numerics(runs)
-    for run in runs:
+            sources, stale = _fresh(found, given, versions)
+            left += stale
+            if sources:
+                fresh.append(replace(found, sources=sources))
+    reference = numerics(fresh)
+    fitting = []
+    for run in fresh:
         if problem := _unequal(run, reference, given.measured / TOLERANCES.name):
             left.append(problem)
-            continue
-        sources, stale = _fresh(run, given, versions)
-        left += stale
-        if sources:
-            fitting.append(Run(run.folder, run.manifest, sources, run.submitted))
+        else:
+            fitting.append(run)
     return fitting, left
 
 
-def numerics(runs: Sequence[Run]) -> tuple[str, str] | None:
-    """The board's: those of the first model that has weights. One without computes in one way only."""
-    return next((run.numerics for run in runs if _has_weights(run)), None)
+def numerics(runs: Sequence[Run]) -> tuple[str, str]:
+    """The board's: those of the first model of params.yaml that has weights, whatever is submitted; without
+    one the tolerances' reference. A model without weights computes in one way only.
+    """
+    return next((run.numerics for run in runs if _has_weights(run) and not run.submitted), REFERENCE)
 
 
 def tolerance(run: Run, folder: Path) -> float | None:
@@ -124,20 +129,24 @@ def _run(given: BoardInput, folder: Path, name: str | None) -> Run | LeftOut:
     if name is not None and not re.fullmatch(weights.NAME, name):
         shown = name if len(name) < 80 else f"{name[:80]}…"
         return LeftOut(shown, None, "no model can have this name", "cosmos evaluate --help")
+    again = _again(name, folder, False) if name else ""
     known = name or folder.parent.name
     try:
         manifest = RunManifest.model_validate_json((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
-        return LeftOut(known, None, f"{folder / MANIFEST}: missing", _again(known, folder, name is None))
+        return LeftOut(known, None, f"{folder / MANIFEST}: missing", again)
     except (OSError, ValidationError):
-        reason = f"{folder / MANIFEST}: damaged or of another release"
-        return LeftOut(known, None, reason, _again(known, folder, name is None))
+        remedy = "" if name else "; remove the folder and submit the model again"
+        return LeftOut(known, None, f"{folder / MANIFEST}: damaged or of another release{remedy}", again)
+    if name is None:
+        declaration = manifest.declaration.model_copy(update={"kind": "submitted"})
+        manifest = manifest.model_copy(update={"declaration": declaration})
     run = Run(folder, manifest, tuple(manifest.sources), submitted=name is None)
     if name is not None and run.model != name:
-        return LeftOut(name, None, f"{folder}: scores of {run.model}", _again(name, folder, False))
+        return LeftOut(name, None, f"{folder}: scores of {run.model}", again)
     if manifest.protocol_version != given.protocol_version:
         reason = f"stale: of protocol {manifest.protocol_version}, the board is of {given.protocol_version}"
-        return _out(run, None, reason)
+        return left_out(run, None, reason)
     return run
 
 
@@ -146,19 +155,19 @@ def _fresh(run: Run, given: BoardInput, versions: Mapping[str, str]) -> tuple[tu
     fresh, stale = [], []
     for slug in given.sources:
         if slug not in run.manifest.sources:
-            stale.append(_out(run, slug, "not scored"))
+            stale.append(left_out(run, slug, "not scored"))
         elif run.manifest.sources[slug].version != versions[slug]:
-            stale.append(_out(run, slug, "stale: scores of another version of the source"))
+            stale.append(left_out(run, slug, "stale: scores of another version of the source"))
         elif not (run.folder / f"{slug}.parquet").is_file():
-            stale.append(_out(run, slug, f"{run.folder / slug}.parquet: missing"))
+            stale.append(left_out(run, slug, f"{run.folder / slug}.parquet: missing"))
         else:
             fresh.append(slug)
     return tuple(fresh), stale
 
 
-def _unequal(run: Run, reference: tuple[str, str] | None, folder: Path) -> LeftOut | None:
+def _unequal(run: Run, reference: tuple[str, str], folder: Path) -> LeftOut | None:
     """Why a run's numerics do not share a board with the reference (protocol, section 5)."""
-    if reference is None or not _has_weights(run) or run.numerics == reference:
+    if not _has_weights(run) or run.numerics == reference:
         return None
     both = [_measured(run, one, folder) for one in (run.numerics, reference)]
     ways = " and ".join(", ".join(one) for one in (run.numerics, reference))
@@ -168,31 +177,33 @@ def _unequal(run: Run, reference: tuple[str, str] | None, folder: Path) -> LeftO
     apart = sum(one for one in both if one is not None)
     if apart >= SHARED_BELOW:
         reason = f"{ways} differ by up to {apart:.1e} DICE, {SHARED_BELOW:.0e} or more"
-        return _out(run, None, reason)
+        return left_out(run, None, reason)
     return None
 
 
 def _measured(run: Run, numerics: tuple[str, str], folder: Path) -> float | None:
     if not _has_weights(run):
         return 0.0
+    least = 0.0 if numerics == REFERENCE else None
     try:
         found = Tolerance.model_validate_json((folder / f"{run.model}.json").read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return 0.0 if numerics == ("cpu", "float32") else None
+    except (OSError, ValidationError):
+        return least
     if found.weights_sha256 != run.manifest.declaration.weights_sha256:
-        return 0.0 if numerics == ("cpu", "float32") else None
+        return least
     # Batches and threads are no part of the key: the largest difference that any of them makes counts.
     apart = [way.pairs for way in found.runs if (way.machine.device, way.machine.numerics) == numerics]
-    return max(apart, default=0.0 if numerics == ("cpu", "float32") else None)
+    return max(apart, default=least)
 
 
 def _has_weights(run: Run) -> bool:
     return run.manifest.declaration.weights_sha256 is not None
 
 
-def _out(run: Run, source: str | None, reason: str) -> LeftOut:
+def left_out(run: Run, source: str | None, reason: str) -> LeftOut:
+    """A run that is left out, or one source of it."""
     return LeftOut(run.model, source, reason, _again(run.model, run.folder, run.submitted))
 
 
 def _again(model: str, folder: Path, submitted: bool) -> str:
-    return f"cosmos evaluate --model {model}" + (f" --out {folder}" if submitted else "")
+    return f"cosmos evaluate --model {model}" + (f" --out {shlex.quote(str(folder))}" if submitted else "")

@@ -11,6 +11,9 @@ from leaderboard.store.read import BoardReader
 from leaderboard.store.runs import LeftOut
 from leaderboard.strategies import STRATEGIES
 
+#: The strategy that ranks, if none is asked for (protocol, section 5).
+DEFAULT = "S5"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -100,7 +103,7 @@ def strategies(reader: BoardReader) -> list[str]:
 
 
 def models_view(
-    reader: BoardReader, selection: str = "oracle", sort_by: str = "S5", by: str = ALL, name: str = ""
+    reader: BoardReader, selection: str = "oracle", sort_by: str = DEFAULT, by: str = ALL, name: str = ""
 ) -> list[ModelRow]:
     """The ranked table: by rank, then headline, under the strategy `sort_by`; models without it come last.
 
@@ -171,7 +174,7 @@ def pairs_view(
     gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
     lacking = _lacking(reader)
     scores: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for row in reader.all_pairs(selection):
+    for row in reader.pair_dice(selection, modality, of_object):
         scores.setdefault(row["pair"], {})[row["model"], row["strategy"]] = row
     rows = []
     for pair in reader.pair_list():
@@ -225,7 +228,7 @@ def reported_view(reader: BoardReader) -> list[PairRow]:
     ]
 
 
-def reported_models(reader: BoardReader, strategy: str = "S5") -> list[ModelRow]:
+def reported_models(reader: BoardReader, strategy: str = DEFAULT) -> list[ModelRow]:
     """Per model of the paper the mean of what it reports of the board's pairs; `pairs` under the strategy."""
     of_pairs, found = len(reader.pair_list()), reported_view(reader)
     rows = []

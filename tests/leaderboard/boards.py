@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,15 +73,22 @@ class Scored:
         if source not in self.sources:
             self.sources.append(source)
 
-    def score(self, model: Segmenter, *, strategies: Sequence[str] | None = None) -> None:
-        """Scores of all test cases, as `evaluate` writes them, which has the package's models alone."""
+    def score(
+        self,
+        model: Segmenter,
+        *,
+        strategies: Sequence[str] | None = None,
+        rows: Literal["board", "all"] = "board",
+    ) -> None:
+        """Scores of all test cases, or of all, as `evaluate` writes them for the package's models."""
         declared = model.declaration
         names = declared.applies if strategies is None else tuple(strategies)
         runs = {}
         for source in self.sources:
             folder = self.data / source
             version = shards.load_manifest(folder).version
-            tests = [case for case in shards.load_cases(folder) if case["split"] == "test"]
+            cases = shards.load_cases(folder)
+            tests = [case for case in cases if rows == "all" or case["split"] == "test"]
             tables = [score(model, shards.read_case(folder, case), names, version) for case in tests]
             self.write(declared.name, source, pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables]))
             runs[source] = SourceRun(
@@ -96,7 +103,7 @@ class Scored:
             declaration=declared,
             strategies=names,
             not_applicable=declared.not_applicable,
-            rows="board",
+            rows=rows,
             sources=runs,
             seconds=1.5,
             date="2026-01-01T00:00:00+00:00",

@@ -19,6 +19,9 @@ from tests.leaderboard import boards
 from tests.leaderboard.boards import Scored
 from tests.leaderboard.segmenters import guesser
 
+#: The sources of the scores that are taken.
+OWN = ("first", "second", "sample")
+
 
 @pytest.fixture
 def copy(scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scored:
@@ -28,7 +31,7 @@ def copy(scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sco
 
 
 def write(scored: Scored, phantoms: Sequence[str] = ()) -> str:
-    text = scores_card.render(scored.scores, scored.models, phantoms)
+    text = scores_card.render(scored.scores, dict.fromkeys(scored.models, OWN), phantoms)
     (scored.scores / "README.md").write_text(text)
     return text
 
@@ -131,6 +134,17 @@ def test_every_column_is_explained(copy: Scored) -> None:
     )
     named |= {name.replace("_oracle", "_predicted_iou") for name in named}
     assert named - {"column"} == set(SCORES_SCHEMA.names)
+
+
+def test_only_what_the_board_took_is_in_it(copy: Scored) -> None:
+    copy.write("box", "third", stored(copy, "box"))
+    (copy.scores / "box" / "second.parquet").write_bytes(b"damaged")
+    taken = {"box": ("first",), "better": OWN}
+    (copy.scores / "README.md").write_text(scores_card.render(copy.scores, taken, ()))
+    copy.sources = ["first"]
+    assert loaded("box").equals(stored(copy, "box"))
+    copy.sources = ["first", "second"]
+    assert loaded("better").equals(stored(copy, "better"))
 
 
 def test_a_rerun_gives_the_same_card(copy: Scored) -> None:

@@ -104,6 +104,10 @@ LEFT_OUT = [
     (first_row(pair="Liver-MRI"), "second", "name another pair than the object's"),
     (first_row(image_id="second/none/ct/0"), "second", "are of objects that the source does not have"),
     (first_row(object_index=99), "second", "are of objects that the source does not have"),
+    (first_row(model=None), "second", "are of another model, source or version"),
+    (first_row(source=None), "second", "are of another model, source or version"),
+    (first_row(source_version=None), "second", "are of another model, source or version"),
+    (first_row(pair=None), "second", "name another pair than the object's"),
     (first_row(model="better"), "second", "are of another model, source or version"),
     (first_row(source="first"), "second", "are of another model, source or version"),
     (first_row(source_version="x"), "second", "are of another model, source or version"),
@@ -257,6 +261,48 @@ def submit(scored: Scored, model: str, name: str, folder: str) -> None:
         place = table.schema.get_field_index("model")
         column = pa.array([name] * table.num_rows)
         pq.write_table(table.set_column(place, table.field(place), column), out / f"{source}.parquet")
+
+
+def test_a_run_of_all_rows_must_have_all(two: Scored, tmp_path: Path) -> None:
+    other = two.copy(tmp_path)
+    cases = dataset.cases(12, seed=1)
+    other.build(
+        "second", [replace(case, split="train") if i % 3 == 0 else case for i, case in enumerate(cases)]
+    )
+    other.score(boards.MODELS[2])
+    other.score(boards.Box())
+    assert not other.built(options=FEW).left_out
+    other.manifest("box", rows="all")
+    left = other.built(options=FEW).left_out
+    assert "second" in {one.source for one in left}
+    assert all(one.model == "box" and " of all " in one.reason for one in left)
+    other.score(boards.Box(), rows="all")
+    assert not other.built(options=FEW).left_out
+
+
+def test_one_submission_harms_no_other_model(two: Scored, tmp_path: Path) -> None:
+    other = two.copy(tmp_path)
+    changes = {"parameters": 10**30}, {"version": 10**30}, {"dtype": "[/red]x"}, {"weights_sha256": "x"}
+    for number, change in enumerate(changes):
+        submit(other, "better", f"theirs{number}", f"sum{number}")
+        path = other.submissions / f"sum{number}" / "1-cpu" / MANIFEST
+        manifest = json.loads(path.read_text())
+        manifest["declaration"] |= change
+        path.write_text(json.dumps(manifest))
+    submit(other, "better", "sam_vit_h", "sum8")  # a model of the platform, though it has no scores here
+    submit(other, "better", "official", "sum9")
+    path = other.submissions / "sum9" / "1-cpu" / MANIFEST
+    path.write_text(path.read_text().replace('"kind": "submitted"', '"kind": "official"'))
+    (other.measured / "tolerance" / "box.json").mkdir(parents=True)
+    (other.measured / "latency").mkdir()
+    (other.measured / "latency" / "box.json").write_text("{}")
+    built = other.built(options=FEW)
+    assert len(built.left_out) == len(changes) + 1
+    assert query(other.path, "select name, kind from models order by name") == [
+        ("better", "submitted"), ("box", "baseline"), ("official", "submitted"),
+    ]  # fmt: skip
+    same = "select * exclude (rank) from pair_scores where model in ('box', 'better')"
+    assert query(other.path, same) == query(two.path, same)
 
 
 def test_submissions_are_on_the_board_beside_the_models(two: Scored, tmp_path: Path) -> None:

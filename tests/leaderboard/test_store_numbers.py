@@ -1,6 +1,7 @@
 """Tables of the board that stand beside the scores of pairs: held to slow sums over the score files."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -143,7 +144,8 @@ def test_scores_apart_by_what_a_model_may_have_seen(tmp_path: Path) -> None:
 def test_what_stands_beside_the_paper_is_averaged_flat(tmp_path: Path) -> None:
     # Of all rows, train too, of real sources, and of models trained on none of them.
     made = Scored(tmp_path)
-    made.build("first", dataset.cases(8, slices=1))
+    cases = dataset.cases(8, slices=1)
+    made.build("first", [replace(case, split="train") if i % 2 else case for i, case in enumerate(cases)])
     made.build("drawn", dataset.cases(3, seed=2), phantom=True)
     for name, trained in (
         ("clean", TrainedOn(others="none")),
@@ -151,8 +153,7 @@ def test_what_stands_beside_the_paper_is_averaged_flat(tmp_path: Path) -> None:
     ):
         model = guesser(name, seed=3, fails=0.3, applies=("S5",), made_for=("S5",), limits="boxes")
         model.declaration = model.declaration.model_copy(update={"trained_on": trained})
-        made.score(model)
-        made.manifest(name, rows="all")
+        made.score(model, rows="all")
     partly = guesser("partly", seed=3, applies=("S5",), made_for=("S5",), limits="boxes")
     partly.declaration = partly.declaration.model_copy(update={"trained_on": TrainedOn(others="none")})
     made.score(partly)
@@ -162,6 +163,8 @@ def test_what_stands_beside_the_paper_is_averaged_flat(tmp_path: Path) -> None:
         made.path, "select model, pair, strategy, dice, hausdorff, objects from all_scores order by all"
     )
     assert [row[:3] for row in found] == [("clean", pair, "S5") for pair in sorted(set(every["pair"]))]
+    ((tests,),) = query(made.path, "select count(*) from objects where source = 'first' and split = 'test'")
+    assert sum(row[-1] for row in found) == len(every) > tests
     for _, pair, _, dice, hausdorff, objects in found:
         own = every[every["pair"] == pair]
         assert dice == pytest.approx(own["dice_oracle"].mean())

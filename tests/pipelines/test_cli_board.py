@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from leaderboard.store import views
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
 from pipelines.cli import app
@@ -58,7 +61,7 @@ def test_models_of_a_modality_or_an_object_by_their_rank() -> None:
     reader = BoardReader()
     for option, by, name in (("--modality", "modality", "Colonoscopy"), ("--object", "object", "Lesion")):
         shown = cosmos("board", option, name, "--strategy", "S2", "--selection", "predicted_iou")
-        assert f"of {name} (predicted_iou), by S2" in shown
+        assert f"of {name} (predicted_iou), by S2" in " ".join(shown.split())
         for row in reader.headlines("predicted_iou", by):
             if (row["name"], row["strategy"]) == (name, "S2"):
                 line = next(line for line in shown.splitlines() if f" {row['model']} " in line)
@@ -123,6 +126,42 @@ def test_what_the_board_does_not_have_is_one_line() -> None:
         "board", "--object", "Liver", "--modality", "Colonoscopy"
     )
     assert "of one pair; give --modality and --object (4 fit)" in refused("board", "--by", "case")
+    assert "leave --object out" in refused("board", "--by", "modality", "--object", "Liver")
+    assert "--seen: of all pairs" in refused("board", "--seen", "--modality", "CT")
+    assert "S1 has the selection oracle alone" in refused(
+        "board", "--strategy", "S1", "--selection", "predicted_iou", "--by", "case", "--object", "Liver"
+    )
+
+
+def test_an_export_is_of_the_strategy_and_selection_that_were_asked_for() -> None:
+    asked = ("--strategy", "S2", "--selection", "predicted_iou", "--export", "json")
+    for by in ("pair", "model", "modality"):
+        rows = json.loads(cosmos("board", "--by", by, *asked))["scores"]
+        assert {(row["strategy"], row["selection"]) for row in rows} == {("S2", "predicted_iou")}
+
+
+def test_eighty_columns_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cosmos("board").splitlines()
+    (box,) = [line for line in lines[:8] if " box " in line]
+    row = next(row for row in BoardReader().headlines() if (row["model"], row["strategy"]) == ("box", "S5"))
+    cell = views.Cell(row["headline"], row["low"], row["high"])
+    assert box.split()[:3] == [str(row["rank"]), "box", "4/4"]
+    assert cell.text in box
+    assert cell.low is not None
+
+
+def test_standard_output_that_is_full_is_one_line(project: Path) -> None:
+    command = [str(Path(sys.executable).with_name("cosmos")), "board", "--export", "csv"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, cwd=project, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "error: standard output: can't be written (No space left on device); send it elsewhere\n"
+    )
 
 
 def test_two_models_are_compared() -> None:
