@@ -68,7 +68,7 @@ class Asked:
         return ("object", self.of_object) if self.of_object else (ALL, "")
 
 
-def check(asked: Asked, by: str | None, *, seen: bool) -> None:
+def check(asked: Asked, by: str | None, *, seen: bool, paper: bool) -> None:
     """Whether the options go together.
 
     Raises:
@@ -76,14 +76,20 @@ def check(asked: Asked, by: str | None, *, seen: bool) -> None:
     """
     if seen and (by or asked.modality or asked.of_object):
         raise InputError("--seen: of all pairs; leave --by, --modality and --object out")
+    if paper and (by or seen or asked.given["selection"]):
+        raise InputError("--paper: per pair, of the oracle; leave --by, --seen and --selection out")
     if by == "modality" and asked.of_object:
         raise InputError("--by modality: of all objects; leave --object out, or use --by pair")
 
 
-def rows(reader: BoardReader, asked: Asked, by: str | None, *, seen: bool = False) -> Rows:
+def rows(
+    reader: BoardReader, asked: Asked, by: str | None, *, seen: bool = False, paper: bool = False
+) -> Rows:
     """The rows of an export: by default every pair, under every strategy and selection that was asked for."""
     if seen:
         return reader.contacts(asked.strategy, asked.selection)
+    if paper:
+        return beside_paper(reader, asked)
     if by == "case":
         return reader.cases(one_pair(asked), asked.strategy, asked.selection)
     if by == "modality" or (by == "model" and asked.group is not None):
@@ -95,6 +101,39 @@ def rows(reader: BoardReader, asked: Asked, by: str | None, *, seen: bool = Fals
     else:
         found = [row for row in reader.all_pairs() if row["pair"] in asked.pairs]
     return [row for row in found if all(value in (None, row[key]) for key, value in asked.given.items())]
+
+
+def beside_paper(reader: BoardReader, asked: Asked) -> Rows:
+    """Per pair, strategy and model what all rows of real sources give, averaged as the authors do, DICE in
+    per cent; beside it what the paper reports of each of its models.
+
+    Raises:
+        InputError: no model has such scores.
+    """
+    reported = {
+        (row["pair"], row["strategy"], row["metric"], row["model"]): row["value"] for row in reader.reported()
+    }
+    theirs = sorted({key[-1] for key in reported})
+    found = [
+        {
+            **{name: row[name] for name in ("pair", "strategy", "model", "objects")},
+            "dice": 100 * row["dice"],
+            "hausdorff": row["hausdorff"],
+            **{
+                f"{metric}_paper_{model}": reported.get((row["pair"], row["strategy"], metric, model))
+                for metric in ("dice", "hausdorff")
+                for model in theirs
+            },
+        }
+        for row in reader.all_scores()
+        if row["pair"] in asked.pairs and asked.given["strategy"] in (None, row["strategy"])
+    ]
+    if not found:
+        raise InputError(
+            "no model was scored on all rows of real sources and trained on none of them; "
+            "set `rows: all` under `evaluate` and run `make repro`"
+        )
+    return sorted(found, key=lambda row: (row["pair"], row["strategy"], row["model"]))
 
 
 def one_pair(asked: Asked) -> str:

@@ -37,6 +37,12 @@ def board(
     seen: Annotated[
         bool, typer.Option("--seen", help="DICE apart by what a model may have seen in training.")
     ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper", help="Scores of all rows, averaged as the paper's authors do, beside theirs."
+        ),
+    ] = False,
     archived: Annotated[
         str | None,
         typer.Option(help="An older board, DATASET-PROTOCOL, of leaderboard/state/boards/archive."),
@@ -52,12 +58,14 @@ def board(
     with stage.reported():
         reader = BoardReader(old=archived)
         asked = board_tables.Asked(reader, strategy, selection, modality, of_object)
-        board_tables.check(asked, by.value if by else None, seen=seen)
+        board_tables.check(asked, by.value if by else None, seen=seen, paper=paper)
         if export is not None:
-            rows = board_tables.rows(reader, asked, by.value if by else None, seen=seen)
+            rows = board_tables.rows(reader, asked, by.value if by else None, seen=seen, paper=paper)
             _write(board_tables.written(reader, rows, export.value))
         elif seen:
             terminal.show_seen(reader, asked)
+        elif paper:
+            terminal.show_beside_paper(reader, asked)
         elif by is None and modality is None and of_object is None:
             terminal.show(reader, asked.strategy, asked.selection)
         else:

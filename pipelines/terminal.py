@@ -16,7 +16,7 @@ from leaderboard.store import views
 from leaderboard.store.aggregates import ALL
 from leaderboard.store.read import BoardReader
 from leaderboard.strategies import STRATEGIES
-from pipelines.board_tables import Asked, one_pair
+from pipelines.board_tables import Asked, beside_paper, one_pair
 
 _NUMBERS = ("rank", "images", "pairs")
 
@@ -57,6 +57,23 @@ def show_seen(reader: BoardReader, asked: Asked) -> None:
         table.add_row(model["name"], *(_seen(cell) for cell in cells))
     console.print(table)
     console.print("Read a row only where its pairs are the same; those of other sources are the fair ones.")
+    _close(console, reader)
+
+
+def show_beside_paper(reader: BoardReader, asked: Asked) -> None:
+    """Prints `board_tables.beside_paper`."""
+    console = Console()
+    found = beside_paper(reader, asked)
+    numbers = [name for name in found[0] if name not in ("pair", "strategy", "model")]
+    title = "All rows, all instances averaged flat, DICE in %, HD in px with 0 for empty masks; the paper's"
+    table = _table(title, ["pair", "strategy", "model"], (name.replace("_", " ") for name in numbers))
+    for row in found:
+        cells = (
+            "–" if row[name] is None else f"{row[name]:,}" if name == "objects" else f"{row[name]:.2f}"
+            for name in numbers
+        )
+        table.add_row(row["pair"], row["strategy"], row["model"], *cells)
+    console.print(table)
     _close(console, reader)
 
 

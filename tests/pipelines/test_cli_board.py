@@ -133,6 +133,33 @@ def test_what_the_board_does_not_have_is_one_line() -> None:
     )
 
 
+def test_scores_of_all_rows_stand_beside_the_paper_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "set `rows: all`" in refused("board", "--paper")
+    made = Scored(tmp_path / "made")
+    made.build("first", dataset.cases(6, slices=1))
+    made.score(boards.Box(), rows="all")
+    made.board()
+    publish(made.path, tmp_path / "leaderboard/state")
+    monkeypatch.chdir(tmp_path)
+    row = next(
+        row for row in BoardReader().all_scores() if (row["pair"], row["strategy"]) == ("Liver-CT", "S5")
+    )
+    (theirs,) = [
+        row["value"]
+        for row in BoardReader().reported()
+        if (row["pair"], row["strategy"], row["metric"], row["model"])
+        == ("Liver-CT", "S5", "dice", "sam_vit_h")
+    ]
+    rows = json.loads(cosmos("board", "--paper", "--strategy", "S5", "--export", "json"))["scores"]
+    (liver,) = [row for row in rows if row["pair"] == "Liver-CT"]
+    assert liver["dice"] == pytest.approx(100 * row["dice"])
+    assert liver["dice_paper_sam_vit_h"] == theirs
+    shown = cosmos("board", "--paper", "--object", "Liver")
+    assert f"{liver['dice']:.2f}" in shown
+    assert f"{theirs:.2f}" in shown
+    assert "leave --by" in refused("board", "--paper", "--by", "pair")
+
+
 def test_an_export_is_of_the_strategy_and_selection_that_were_asked_for() -> None:
     asked = ("--strategy", "S2", "--selection", "predicted_iou", "--export", "json")
     for by in ("pair", "model", "modality"):
