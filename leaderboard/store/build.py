@@ -33,6 +33,20 @@ class BoardOptions(BaseModel):
     seed: int = Field(default=0, ge=0)
 
 
+_BOARDS = pa.schema(
+    [
+        ("build_id", pa.string()),
+        ("dataset_version", pa.string()),
+        ("protocol_version", pa.int64()),
+        ("sources", pa.list_(pa.string())),
+        ("phantoms", pa.list_(pa.string())),
+        ("bootstrap_draws", pa.int64()),
+        ("seed", pa.int64()),
+        ("numerics", pa.string()),
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Built:
     """A board's id, and the scores that are not on it."""
@@ -126,17 +140,3 @@ def _boards(
         from arrow"""
     )
     connection.unregister("arrow")
-
-
-_BOARDS = pa.schema(
-    [
-        ("build_id", pa.string()),
-        ("dataset_version", pa.string()),
-        ("protocol_version", pa.int64()),
-        ("sources", pa.list_(pa.string())),
-        ("phantoms", pa.list_(pa.string())),
-        ("bootstrap_draws", pa.int64()),
-        ("seed", pa.int64()),
-        ("numerics", pa.string()),
-    ]
-)

@@ -126,7 +126,7 @@ def _board() -> None:
         partial(board.draws_one_by_one, table, everyone, 5),
         partial(board.draws_at_once, table, everyone, 5),
     )
-    _line("bootstrap, 20 draws of 1000 patients, 4 models, 125 pairs (pandas)", *ratio(*work, 1), 20)
+    _line("bootstrap, 20 draws of 1000 patients, 4 models, 125 pairs (pandas)", *ratio(*work, 1), 10)
     _bound("board of 20 models, 125 pairs, 8000 patients", "", board.statistics(20, 8000), 60, ".1f", " s")
     with tempfile.TemporaryDirectory() as folder:
         found = board.built(Path(folder), MASKS, SOURCES)
