@@ -23,14 +23,19 @@ _NUMBERS = ("rank", "images", "pairs")
 
 def show(reader: BoardReader, strategy: str = views.DEFAULT, selection: str = "oracle") -> None:
     """Prints a board: models by rank, then every pair, then why cells are empty."""
-    console = Console()
+    console = _console()
     console.print(*_models(reader, strategy, selection), _pairs(reader, selection))
     _close(console, reader)
 
 
+def _console() -> Console:
+    """What others named, such as files, is text and no mark-up."""
+    return Console(markup=False)
+
+
 def show_by(reader: BoardReader, asked: Asked, by: str) -> None:
     """Prints one table: a row per model, pair, modality or case."""
-    console = Console()
+    console = _console()
     if by == "pair" or (by == "model" and asked.group is None):
         console.print(_pairs(reader, asked.selection, asked))
     elif by == "model":
@@ -44,7 +49,7 @@ def show_by(reader: BoardReader, asked: Asked, by: str) -> None:
 
 def show_seen(reader: BoardReader, asked: Asked) -> None:
     """Prints DICE apart by what a model may have seen: side by side, over the pairs that have such rows."""
-    console = Console()
+    console = _console()
     found = {
         (row["model"], row["contact"]): row
         for row in reader.contacts(asked.strategy, asked.selection)
@@ -62,7 +67,7 @@ def show_seen(reader: BoardReader, asked: Asked) -> None:
 
 def show_beside_paper(reader: BoardReader, asked: Asked) -> None:
     """Prints `board_tables.beside_paper`."""
-    console = Console()
+    console = _console()
     found = beside_paper(reader, asked)
     numbers = [name for name in found[0] if name not in ("pair", "strategy", "model")]
     title = "All rows, all instances averaged flat, DICE in %, HD in px with 0 for empty masks; the paper's"
@@ -88,7 +93,7 @@ def show_comparison(
     found: Sequence[dict[str, Any]], models: tuple[str, str], strategy: str, selection: str, metric: str
 ) -> None:
     """Prints what `leaderboard.comparison` found; the verdict is of the first model."""
-    console = Console()
+    console = _console()
     scale, unit = (1, "px") if metric in DISTANCES else (100, "%")
     title = f"{metric} in {unit} under {strategy} ({selection}): {models[0]} minus {models[1]}"
     table = _table(title, ["pair"], [*models, "difference", "95 % interval", "patients"])
@@ -138,7 +143,7 @@ def _models(
         about.add_row(
             row.model,
             row.kind,
-            Text(row.numerics),
+            row.numerics,
             "0" if row.tolerance == 0 else _known(row.tolerance, "{:.0e}"),
             _known(row.parameters / 1e6 or None, "{:.1f} M"),
             _known(row.milliseconds, "{:.0f} ms") + (" *" if row.fastest else ""),
@@ -227,7 +232,7 @@ def _close(console: Console, reader: BoardReader) -> None:
     for name in views.strategies(reader):
         console.print(f"{name}: {STRATEGIES[name].title}", style="dim", highlight=False)
     for line in [*views.footnotes(reader), *_notes(reader)]:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False)
 
 
 def _notes(reader: BoardReader) -> list[str]:

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -158,6 +159,21 @@ def test_scores_of_all_rows_stand_beside_the_paper_s(tmp_path: Path, monkeypatch
     assert f"{liver['dice']:.2f}" in shown
     assert f"{theirs:.2f}" in shown
     assert "leave --by" in refused("board", "--paper", "--by", "pair")
+
+
+def test_names_are_text_and_no_mark_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Scored(tmp_path / "made")
+    made.build(
+        "[/red]", [replace(case, case=f"[bold]{case.case}[/x]") for case in dataset.cases(3, slices=1)]
+    )
+    made.score(boards.Box())
+    made.board()
+    publish(made.path, tmp_path / "leaderboard/state")
+    monkeypatch.chdir(tmp_path)
+    shown = cosmos("board", "--by", "case", "--object", "Liver", "--modality", "CT")
+    assert "[/red]" in shown
+    assert "[bold]case" in shown
+    assert cosmos("board")
 
 
 def test_an_export_is_of_the_strategy_and_selection_that_were_asked_for() -> None:
