@@ -51,6 +51,7 @@ def written(name: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (Path("scores") / name).glob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_workers_the_order_and_the_parts(
     small_sam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_network_s_record_is_of_its_weights_and_numerics(project: Path) -> Non
     assert not Path("data/embeddings").exists()  # or the encoder would only have been timed once
 
 
+@pytest.mark.slow
 def test_everything_is_measured_when_asked(project: Path) -> None:
     save_file(dict(tiny().state_dict()), "small.safetensors")
     finetuned.adopt(Path("small.safetensors"), "small", "tiny")

@@ -42,7 +42,7 @@ def test_everything_is_a_unit_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"device": "cuda"}, {"dtype": "bfloat16"}, {"weights_sha256": "1"}, {"version": 2}]
+    "change", [{"device": "cuda"}, {"dtype": "bfloat16"}, {"weights_sha256": "1" * 64}, {"version": 2}]
 )
 def test_other_numerics_or_weights_are_other_units(change: dict[str, Any]) -> None:
     keys = {task.key for task in planned([case(3)])}
