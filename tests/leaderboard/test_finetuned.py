@@ -380,6 +380,7 @@ def test_what_does_not_fit_leaves_nothing(project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_small_file_can_t_take_all_memory(project: Path) -> None:
     """Eight gigabytes of zeros, packed into a few megabytes."""
     bomb = project / "bomb.pth"

@@ -126,6 +126,7 @@ def test_a_parameter_reruns_only_what_depends_on_it(
         run(project, "dvc", "repro")
 
 
+@pytest.mark.slow
 def test_a_model_under_finetune_is_made_scored_and_not_made_twice(project: Path) -> None:
     params = project / "params.yaml"
     before = params.read_text()
