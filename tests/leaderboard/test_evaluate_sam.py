@@ -74,6 +74,7 @@ def test_the_same_bytes_whatever_the_workers_the_order_and_the_parts(
     assert len(set(found["dice_oracle"].to_pylist())) > 30
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bytes(small_sam: str) -> None:
     run(small_sam, "whole")
     child = subprocess.Popen(
