@@ -6,8 +6,6 @@ BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c constraints.txt -e
 BASE := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
-# One more than cores: tests often wait for a process that they started.
-TESTERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The stages and tools below find the environment by this path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -27,10 +25,10 @@ app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860
 	@python -m app
 
 test: lint      ## lint and the fast tests
-	@python -m pytest -n $(TESTERS) --dist loadfile -m 'not slow'
+	@python -m pytest -n logical --dist loadfile -m 'not slow'
 
 test-all: lint  ## lint and all tests
-	@python -m pytest -n $(TESTERS) --dist loadfile
+	@python -m pytest -n logical --dist loadfile
 
 lint: $(DEV)    ## style, types, and who may import whom
 	@ruff check --quiet .
