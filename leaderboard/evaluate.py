@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos1050k import pool, shards, units
 from cosmos1050k.errors import InputError
@@ -83,6 +83,21 @@ class RunManifest(BaseModel):
     seconds: float
     #: When it ended, UTC.
     date: str
+
+
+def manifest_of(path: Path, model: str) -> RunManifest:
+    """The manifest of a model's scores.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    again = f"run `cosmos evaluate --model {model}`"
+    try:
+        return RunManifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; {again}") from None
+    except ValidationError:
+        raise InputError(f"{path}: damaged or of another release; {again}") from None
 
 
 def evaluate(

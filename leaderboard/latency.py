@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from cosmos1050k.prompts import prompts_of
-from leaderboard import models
+from leaderboard import measurements, models
 from leaderboard.machine import MEASURED, Device, Machine
+from leaderboard.measurements import Measured
 from leaderboard.models.base import Segmenter
 from leaderboard.strategies import STRATEGIES, prompts
 
@@ -31,7 +31,7 @@ SIDE = 256
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Latency(BaseModel):
+class Latency(Measured):
     """What one model's answer to one image with one target takes on one machine, in milliseconds.
 
     Args:
@@ -40,8 +40,6 @@ class Latency(BaseModel):
         prompt_ms: strategy → from the embedding and the prompt to the masks, all of them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    model: str
     version: int
     weights_sha256: str | None
     device: Device
@@ -171,25 +169,10 @@ def _device_name(device: Device) -> str:
 
 
 def write(found: Latency, folder: Path = LATENCIES) -> Path:
-    """Writes what was measured, in place of what was measured of that model before; returns the file."""
-    path = folder / f"{found.model}.json"
-    replace_text(path, found.model_dump_json(indent=1) + "\n")
-    return path
+    """As `measurements.write`."""
+    return measurements.write(found, folder)
 
 
 def read(path: Path) -> Latency:
-    """What `write` wrote.
-
-    Raises:
-        InputError: the file is missing, damaged, or another model's.
-    """
-    again = f"run `cosmos latency --model {path.stem}`"
-    try:
-        found = Latency.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {again}") from None
-    except ValidationError:
-        raise InputError(f"{path}: damaged or of another release; {again}") from None
-    if found.model != path.stem:
-        raise InputError(f"{path}: measured of {found.model}; {again}")
-    return found
+    """As `measurements.read`."""
+    return measurements.read(Latency, path, f"cosmos latency --model {path.stem}")

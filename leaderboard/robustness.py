@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from cosmos1050k import pictures, shards
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from cosmos1050k.regions import mask_of
 from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.splits import uniform
-from leaderboard import models
+from leaderboard import measurements, models
 from leaderboard.machine import MEASURED, Device, DeviceLost, Machine
+from leaderboard.measurements import Measured
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Segmenter
 from leaderboard.selection import chosen
@@ -51,7 +51,7 @@ class Drop(BaseModel):
     spread: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Robustness(BaseModel):
+class Robustness(Measured):
     """What one model's weights lose on so many images of some sources.
 
     Args:
@@ -60,8 +60,6 @@ class Robustness(BaseModel):
         drops: pixels, such as `0-10` → strategy → of the best candidates (oracle).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    model: str
     version: int
     weights_sha256: str | None
     sources: dict[str, str]
@@ -248,25 +246,10 @@ def _over_seeds(values: NDArray[np.float64]) -> Drop:
 
 
 def write(found: Robustness, folder: Path = ROBUSTNESS) -> Path:
-    """Writes what was measured, in place of what was measured of that model before; returns the file."""
-    path = folder / f"{found.model}.json"
-    replace_text(path, found.model_dump_json(indent=1) + "\n")
-    return path
+    """As `measurements.write`."""
+    return measurements.write(found, folder)
 
 
 def read(path: Path) -> Robustness:
-    """What `write` wrote.
-
-    Raises:
-        InputError: the file is missing, damaged, or another model's.
-    """
-    again = f"run `cosmos robustness {path.stem}`"
-    try:
-        found = Robustness.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {again}") from None
-    except ValidationError:
-        raise InputError(f"{path}: damaged or of another release; {again}") from None
-    if found.model != path.stem:
-        raise InputError(f"{path}: measured of {found.model}; {again}")
-    return found
+    """As `measurements.read`."""
+    return measurements.read(Robustness, path, f"cosmos robustness {path.stem}")

@@ -10,12 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import yaml
-from pydantic import ValidationError
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.notices import notices
 from cosmos1050k.units import MANIFEST
-from leaderboard.evaluate import SCORES, RunManifest
+from leaderboard.evaluate import SCORES, RunManifest, manifest_of
 from leaderboard.score import SCORES_SCHEMA
 
 CARD = SCORES / "README.md"
@@ -67,13 +66,7 @@ def render(scores: Path, taken: Mapping[str, Collection[str]], phantoms: Collect
 
 def _run(path: Path, model: str, taken: Collection[str]) -> RunManifest:
     """A model's manifest, of the sources that are taken."""
-    again = f"run `cosmos evaluate --model {model}`"
-    try:
-        run = RunManifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {again}") from None
-    except ValidationError:
-        raise InputError(f"{path}: damaged or of another release; {again}") from None
+    run = manifest_of(path, model)
     return run.model_copy(
         update={"sources": {slug: one for slug, one in run.sources.items() if slug in taken}}
     )

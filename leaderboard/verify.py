@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from cosmos1050k.units import MANIFEST
-from leaderboard import models, score
-from leaderboard.evaluate import EvaluateOptions, RunManifest, machine_of
+from leaderboard import measurements, models, score
+from leaderboard.evaluate import EvaluateOptions, RunManifest, machine_of, manifest_of
 from leaderboard.machine import MEASURED
+from leaderboard.measurements import Measured
 from leaderboard.models.base import Declaration, Segmenter
 from leaderboard.selection import METRICS, SELECTIONS
 from leaderboard.tolerance import SHARED_BELOW, TOLERANCES, Tolerance
@@ -45,7 +45,7 @@ _TILE = re.compile(r"\+y\d+x\d+$")
 Row = Mapping[str, Any]
 
 
-class Verification(BaseModel):
+class Verification(Measured):
     """What became of scoring some of a run's rows again.
 
     Args:
@@ -60,8 +60,6 @@ class Verification(BaseModel):
         device, numerics: those here; the run's are its own.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    model: str
     weights_sha256: str | None
     scores_sha256: str
     rows: int
@@ -155,28 +153,13 @@ def scores_sum(scores: Path, sources: Iterable[str]) -> str:
 
 
 def write(found: Verification, folder: Path = VERIFIED) -> Path:
-    """Writes a verification in place of the model's last one; returns the file."""
-    path = folder / f"{found.model}.json"
-    replace_text(path, found.model_dump_json(indent=1) + "\n")
-    return path
+    """As `measurements.write`."""
+    return measurements.write(found, folder)
 
 
 def read(path: Path) -> Verification:
-    """What `write` wrote.
-
-    Raises:
-        InputError: the file is missing, damaged, or another model's.
-    """
-    again = f"run `cosmos verify {path.stem}`"
-    try:
-        found = Verification.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {again}") from None
-    except ValidationError:
-        raise InputError(f"{path}: damaged or of another release; {again}") from None
-    if found.model != path.stem:
-        raise InputError(f"{path}: of {found.model}; {again}")
-    return found
+    """As `measurements.read`."""
+    return measurements.read(Verification, path, f"cosmos verify {path.stem}")
 
 
 def _again(model: str) -> str:
@@ -186,12 +169,7 @@ def _again(model: str) -> str:
 def _run(scores: Path, data: Path, declared: Declaration, protocol_version: int) -> RunManifest:
     """The manifest of a run, if what it scored is what is here."""
     path, again = scores / MANIFEST, _again(declared.name)
-    try:
-        run = RunManifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {again}") from None
-    except ValidationError:
-        raise InputError(f"{path}: damaged or of another release; {again}") from None
+    run = manifest_of(path, declared.name)
     if run.declaration.name != declared.name:
         raise InputError(f"{path}: scores of {run.declaration.name}, not of {declared.name}; {again}")
     for name in _MODEL:

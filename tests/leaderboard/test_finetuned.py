@@ -26,7 +26,7 @@ from leaderboard.models.base import ALL
 from leaderboard.sam.medsam import MedSam
 from leaderboard.sam.segmenter import Sam
 from leaderboard.weights import shipped
-from tests.leaderboard.checkpoints import Hostile, decoder, pickled, refused, same, state
+from tests.leaderboard.checkpoints import Hostile, decoder, make, pickled, refused, same, state
 from tests.leaderboard.sam.images import SmallMedSam, picture, prompted, seeded, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,27 +35,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def content() -> bytes:
     return pickled(state())
-
-
-#: What `make` made of a whole model: a process that reads a stranger's file takes seconds to start.
-MADE: dict[tuple[bytes, str, str], dict[str, bytes]] = {}
-
-
-def make(folder: Path, content: bytes, name: str = "mine", **given: Any) -> Path:
-    """The folder of the model made of a user's file of this content; the same one is made once."""
-    file = folder / "given.bin"
-    file.write_bytes(content)
-    key = content, name, repr(sorted(given.items()))
-    if key in MADE and not (MODELS / name).exists():
-        (MODELS / name).mkdir(parents=True)
-        for part, held in MADE[key].items():
-            (MODELS / name / part).write_bytes(held)
-        return MODELS / name
-    assert adopt(file, name, **given if "base" in given else {"architecture": "tiny", **given}) == "made"
-    assert file.read_bytes() == content
-    if "base" not in given:  # whose content would have to be part of the key
-        MADE[key] = {path.name: path.read_bytes() for path in (MODELS / name).iterdir()}
-    return MODELS / name
 
 
 def left() -> list[str]:
