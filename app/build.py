@@ -1,11 +1,17 @@
 """Puts the tabs together, in one look."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app import leaderboard
+from app import leaderboard, links
+from app.demo import tab as demo
+from app.demo.linked import DEMO
+from leaderboard.demo.engine import Engine
+from leaderboard.demo.samples import Samples
+from leaderboard.demo.sessions import Sessions
 from leaderboard.store.read import BoardReader
 
 TITLE = "COSMOS 1050K leaderboard"
@@ -13,6 +19,12 @@ HEADER = f"""<header class="board-header"><h1>{TITLE}</h1>
 <p>Promptable segmentation models on public medical images.
 <strong>For research. Not a medical device.</strong></p>
 </header>"""
+#: Tabs by the name that a link has for them.
+LEADERBOARD = "leaderboard"
+#: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
+_PAGES_REMEMBERED = 500
+#: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
+_SWEEP = (600, 3600)
 
 #: What the server takes beside the app itself. The fonts are the system's: none is fetched.
 LOOK: dict[str, Any] = {
@@ -23,16 +35,34 @@ LOOK: dict[str, Any] = {
         font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     ),
-    "css_paths": Path(__file__).with_name("style.css"),
+    "css_paths": [Path(__file__).with_name("style.css"), Path(__file__).parent / "demo" / "style.css"],
     "footer_links": [],
 }
 
 
-def build_app(reader: BoardReader) -> gr.Blocks:
-    """The app on a board; it follows the board that is published."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
+def build_app(
+    reader: BoardReader, engine: Engine, samples: Samples, sessions: Sessions, notice: str = ""
+) -> gr.Blocks:
+    """The app on a board; it follows the board that is published.
+
+    `notice`: what every page says of how the app is run.
+    """
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_SWEEP) as app:
         gr.HTML(HEADER, apply_default_css=False, elem_classes="board-html")
+        if notice:
+            text = f'<p class="board-notice" role="note">{escape(notice)}</p>'
+            gr.HTML(text, apply_default_css=False, elem_classes="board-html")
         notices = gr.HTML(apply_default_css=False, elem_classes="board-html")  # above every tab
-        with gr.Tabs(), gr.Tab("Leaderboard"):
-            leaderboard.tab(app, reader, notices)
+        with gr.Tabs(selected=LEADERBOARD) as tabs:
+            with gr.Tab("Leaderboard", id=LEADERBOARD):
+                leaderboard.tab(app, reader, notices, samples, engine)
+            with gr.Tab("Demo", id=DEMO) as trying:
+                demo.tab(app, trying, reader, engine, samples, sessions)
+        app.load(_tab, None, tabs, show_progress="hidden", api_visibility="private")
+    app.state_session_capacity = _PAGES_REMEMBERED
     return app
+
+
+def _tab(request: gr.Request) -> Any:
+    """The tab that the link names."""
+    return gr.Tabs(selected=DEMO) if links.tab(links.told(request)) == DEMO else gr.skip()

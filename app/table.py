@@ -26,7 +26,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """A value as it is shown: `detail` is smaller, after it; `note` a tooltip; `look` a class of style.css.
+    """A value as it is shown: `detail` is smaller, after it; `note` a tooltip; `look` a class of style.css;
+    `link` where its text leads.
 
     `exported`: its values in the CSV, if not `text`. `heads`: it names its row.
     """
@@ -37,6 +38,7 @@ class Value:
     look: str = ""
     exported: tuple[str, ...] = ()
     heads: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,24 @@ class Table:
     groups: Sequence[tuple[str, Sequence[Sequence[Value]]]]
     grouped_by: str = ""
 
-    def html(self) -> str:
-        """The table in a box that scrolls by itself, under its title and a link that holds the CSV."""
+    def html(self, level: int = 2) -> str:
+        """`heading` and `box`."""
+        return self.heading(level) + self.box()
+
+    def box(self) -> str:
+        """The table in a box that scrolls by itself."""
         bodies = "".join(f"<tbody>{''.join(self._body(name, rows))}</tbody>" for name, rows in self.groups)
-        data = base64.b64encode(self.csv().encode()).decode()
-        title, file = escape(self.title), escape(self.file)
         return (
-            f'<div class="board-title"><h2>{title}</h2>'
-            f'<a download="{file}" href="data:text/csv;charset=utf-8;base64,{data}">Download CSV</a></div>'
-            f'<div class="board-scroll" role="region" aria-label="{title}" tabindex="0">'
+            f'<div class="board-scroll" role="region" aria-label="{escape(self.title)}" tabindex="0">'
             f"<table><thead>{''.join(self._heads())}</thead>{bodies}</table></div>"
         )
+
+    def heading(self, level: int = 2) -> str:
+        """The title, a heading of this level, and a link that holds the CSV."""
+        data = base64.b64encode(self.csv().encode()).decode()
+        link = f'<a download="{escape(self.file)}" href="data:text/csv;charset=utf-8;base64,{data}">'
+        title = f"<h{level}>{escape(self.title)}</h{level}>"
+        return f'<div class="board-title">{title}{link}Download CSV</a></div>'
 
     def csv(self) -> str:
         """The same rows, with a header line."""
@@ -116,7 +125,10 @@ def _cell(column: Column, value: Value) -> str:
     detail = f" <small>{escape(value.detail)}</small>" if value.detail else ""
     note = f' title="{escape(value.note)}"' if value.note else ""
     tag, scope = ("th", ' scope="row"') if value.heads else ("td", "")
-    return f"<{tag}{scope}{note}{_classes(column, value.look)}>{escape(value.text)}{detail}</{tag}>"
+    text = escape(value.text)
+    if value.link:
+        text = f'<a href="{escape(value.link)}">{text}</a>'
+    return f"<{tag}{scope}{note}{_classes(column, value.look)}>{text}{detail}</{tag}>"
 
 
 def _classes(column: Column, look: str = "") -> str:

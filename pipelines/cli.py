@@ -113,9 +113,13 @@ def evaluate(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    private: Annotated[
+        bool, typer.Option("--private", help="Show pictures of sources that may not be passed on, too.")
+    ] = False,
 ) -> None:
     """Start the app."""
     command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]
+    command += ["--private"] if private else []
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

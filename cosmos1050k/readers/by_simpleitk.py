@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ _VECTORS = {
     sitk.sitkVectorInt64: np.int64, sitk.sitkVectorUInt64: np.uint64, sitk.sitkVectorFloat32: np.float32,
     sitk.sitkVectorFloat64: np.float64,
 }  # fmt: skip
+#: The standard error is the whole process's: of two threads that turn it away at once one would lose it.
+_ONE_AT_A_TIME = threading.Lock()
 _DTYPES = {kind: np.dtype(dtype) for kind, dtype in (_SCALARS | _VECTORS).items()}
 
 
@@ -91,12 +94,13 @@ def _last_line(error: Exception) -> str:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Without what C and C++ code writes to the standard error, past Python and ITK's own switch."""
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(sink)
-        os.close(kept)
+    with _ONE_AT_A_TIME:
+        kept = os.dup(2)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(sink, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(sink)
+            os.close(kept)

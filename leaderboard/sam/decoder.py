@@ -59,11 +59,27 @@ def share(network: Sam, features: Tensor, positions: Tensor, dense: Tensor | Non
         dense = network.prompt_encoder.no_mask_embed.weight[..., None, None]
     image = features + dense
     image, places = (one.flatten(2).mT.contiguous() for one in (image, positions))
+    return _shared(network, (features.shape[-2], features.shape[-1]), image, places)
+
+
+def with_masks(network: Sam, shared: Shared, dense: Tensor) -> Shared:
+    """The share of n prompts of an image that have a mask each, which its prompt encoder embedded, n×C×h×w.
+
+    Args:
+        network, shared: the image's share without a mask, made of that network.
+    """
+    features = shared.image - network.prompt_encoder.no_mask_embed.weight
+    image = features + dense.flatten(2).mT
+    return _shared(network, shared.size, image, shared.positions)
+
+
+def _shared(network: Sam, size: tuple[int, int], image: Tensor, places: Tensor) -> Shared:
+    """The share of images n×N×C, what is known of masks included, whose places have positions 1×N×C."""
     first = network.mask_decoder.transformer.layers[0]
     taking, giving = first.cross_attn_token_to_image, first.cross_attn_image_to_token
     placed = image + places
     return Shared(
-        size=(features.shape[-2], features.shape[-1]),
+        size=size,
         image=image,
         positions=places,
         keys=_heads(taking, taking.k_proj(placed)).mT.contiguous(),

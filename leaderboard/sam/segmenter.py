@@ -21,6 +21,7 @@ from leaderboard.sam import decoder, everything, gpus, official
 from leaderboard.sam.batches import halving
 from leaderboard.sam.embeddings import Kept
 from leaderboard.sam.encoder import fuse
+from leaderboard.sam.everything import Filters
 from leaderboard.strategies import Prompts
 
 #: Prompts decoded together. On a CPU each copy of the image's embedding costs more than a batch saves.
@@ -200,25 +201,41 @@ class Sam(Segmenter):
         for low, ratings in self.low_resolution(embedding, prompts):
             yield Decoded(self, embedding, low, ratings)
 
+    def refine(
+        self, embedding: Embedding, prompts: Prompts, previous: NDArray[np.float32]
+    ) -> Iterator[Decoded]:
+        """One candidate per object, of its prompts so far and its mask before (protocol, section 6).
+
+        Args:
+            previous: logits of that mask, n×(side/4)×(side/4), as `low_resolution` gives them.
+
+        Raises:
+            InputError: they have another shape, or are no numbers.
+        """
+        wanted = (len(prompts), *self.network.prompt_encoder.mask_input_size)
+        if previous.shape != wanted or not np.isfinite(previous).all():
+            shape = "×".join(map(str, wanted))
+            raise InputError(f"the mask of the round before must be finite logits {shape} of this model")
+        for low, ratings in self.low_resolution(embedding, prompts, previous):
+            yield Decoded(self, embedding, low, ratings)
+
     def low_resolution(
-        self, embedding: Embedding, prompts: Prompts
+        self, embedding: Embedding, prompts: Prompts, previous: NDArray[np.float32] | None = None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Per object the logits of its candidates, c×(side/4)×(side/4), and their ratings."""
+        """Per object the logits of its candidates, c×(side/4)×(side/4), and their ratings; one
+        candidate where there are masks before, n×(side/4)×(side/4).
+        """
 
         def work(part: slice) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-            return self._prompted(embedding, prompts, part)
+            points, boxes = self.tensors(prompts, part, embedding.original_size)
+            masks = None if previous is None else self._tensor(previous[part, None])
+            return list(zip(*self.decode(embedding, points, boxes, masks), strict=True))
 
         return halving(work, len(prompts), self.prompt_batch, "prompts", self.shrunk)
 
     def shrunk(self, prompt_batch: int) -> None:
         """From here on so many prompts are decoded together."""
         self.prompt_batch = prompt_batch
-
-    def _prompted(
-        self, embedding: Embedding, prompts: Prompts, part: slice
-    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        points, boxes = self.tensors(prompts, part, embedding.original_size)
-        return list(zip(*self.decode(embedding, points, boxes), strict=True))
 
     def tensors(
         self, prompts: Prompts, part: slice, size: tuple[int, int]
@@ -241,12 +258,17 @@ class Sam(Segmenter):
         embedding: Embedding,
         points: tuple[torch.Tensor, torch.Tensor] | None,
         boxes: torch.Tensor | None,
+        masks: torch.Tensor | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits n×c×(side/4)×(side/4) and ratings n×c of prompts in the network's own pixels."""
+        """Logits n×c×(side/4)×(side/4) and ratings n×c of prompts in the network's own pixels; one candidate
+        where there are masks before, n×1×(side/4)×(side/4).
+        """
         with self._autocast():
-            sparse, _ = self.network.prompt_encoder(points=points, boxes=boxes, masks=None)
-            which = decoder.THREE if self.multimask else decoder.ONE
-            low, ratings = decoder.decode(self.network, embedding.shared, sparse, which)
+            sparse, dense = self.network.prompt_encoder(points=points, boxes=boxes, masks=masks)
+            shared, which = embedding.shared, decoder.THREE if self.multimask else decoder.ONE
+            if masks is not None:
+                shared, which = decoder.with_masks(self.network, shared, dense), decoder.ONE
+            low, ratings = decoder.decode(self.network, shared, sparse, which)
         return low.float().cpu().numpy(), ratings.float().cpu().numpy()
 
     def placed(self, coordinates: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.float64]:
@@ -267,10 +289,10 @@ class Sam(Segmenter):
         threshold = self.network.mask_threshold
         return np.stack([self.upscaled(one, embedding) > threshold for one in low])
 
-    def everything(self, embedding: Embedding) -> Iterator[NDArray[np.bool_]]:
+    def everything(self, embedding: Embedding, filters: Filters | None = None) -> Iterator[NDArray[np.bool_]]:
         if "S1" not in self.declaration.applies:
             return super().everything(embedding)
-        return everything.masks(self, embedding)
+        return everything.masks(self, embedding, filters)
 
     def _tensor(self, values: NDArray[np.generic], dtype: torch.dtype = torch.float) -> torch.Tensor:
         return torch.as_tensor(values, dtype=dtype, device=self.device)

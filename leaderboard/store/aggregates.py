@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from cosmos1050k.errors import InputError
 from leaderboard.contamination import contact
 from leaderboard.selection import METRICS, SELECTIONS
-from leaderboard.statistics import aggregate, board
+from leaderboard.statistics import Board, aggregate, board
 from leaderboard.store.facts import EVERYTHING, ROUNDED
 from leaderboard.store.files import create
 from leaderboard.store.runs import Run
@@ -29,7 +30,7 @@ def load(
     seed: int,
     draws: int,
 ) -> None:
-    """Writes `pairs`, `coverage`, `contacts`, and `pair_`, `group_`, `contact_` and `all_scores`.
+    """Writes `pairs`, `coverage`, `contacts`, and `pair_`, `group_`, `contact_`, `source_` and `all_scores`.
 
     Raises:
         InputError: there is not one pair that a model has wholly.
@@ -38,7 +39,9 @@ def load(
     _contacts(connection, runs)
     _board_facts(connection)
     patients = connection.sql("select distinct source, patient from board_objects").to_arrow_table()
-    parts: dict[str, list[pa.Table]] = {"pair_scores": [], "group_scores": [], "contact_scores": []}
+    parts: dict[str, list[pa.Table]] = {
+        name: [] for name in ("pair_scores", "group_scores", "contact_scores", "source_scores")
+    }
     groups = _groups(connection)
     boards = list(_boards(connection))
     if not boards:
@@ -53,7 +56,8 @@ def load(
         for name, table in (
             ("pair_scores", pairs),
             ("group_scores", _split(found.groups, "name", ("grouped", "name"))),
-            ("contact_scores", _contact_rows(by_contact.pairs, by_contact.groups)),
+            ("contact_scores", _split(_with_means(by_contact), "model", ("model", "contact"))),
+            ("source_scores", _by_source(scores, patients, seed=seed, draws=draws)),
         ):
             parts[name].append(_tagged(table, strategy, selection))
     for name, tables in parts.items():
@@ -201,15 +205,43 @@ def _by_contact(connection: duckdb.DuckDBPyConnection, strategy: str, selection:
     return _scores(connection, strategy, selection, r"(model::varchar || E'\t' || contact)")
 
 
-def _contact_rows(pairs: pa.Table, models: pa.Table) -> pa.Table:
-    """Per model and contact a row for each pair, and one with pair null: the mean over those pairs."""
+def _by_source(scores: pa.Table, patients: pa.Table, *, seed: int, draws: int) -> pa.Table:
+    """Per model and source a row for each of the source's pairs, and one with pair null: their mean.
+
+    One source at a time, for the memory; on the draws of the whole board, so that a pair of one source has
+    the same interval in both tables.
+    """
+    found = []
+    for source in patients["source"].unique().cast(pa.string()).sort().to_pylist():
+        own = scores.filter(pc.equal(scores["source"], source))
+        if not own.num_rows:
+            continue
+        groups = {"": own["pair"].unique().cast(pa.string()).to_pylist()}
+        drawn = _in_its_place(patients, source)
+        table = _with_means(
+            board(own, "dice", patients=drawn, groups=groups, seed=seed, draws=draws, ranks=False)
+        )
+        found.append(table.add_column(1, "source", pa.repeat(source, table.num_rows)))
+    return pa.concat_tables(found)
+
+
+def _in_its_place(patients: pa.Table, source: str) -> pa.Table:
+    """A source's patients, and one of every other source: its draws hang on its place among all."""
+    own = patients.filter(pc.equal(patients["source"], source))
+    others = patients.filter(pc.not_equal(patients["source"], source))
+    others = others.group_by("source").aggregate([("patient", "min")])
+    return pa.concat_tables([own, others.rename_columns({"patient_min": "patient"}).select(own.column_names)])
+
+
+def _with_means(found: Board) -> pa.Table:
+    """A row per model and pair, and one with pair null: the mean over the model's pairs."""
     shared = ["model", "pair", "dice", "low", "high", "images", "patients", "pairs"]
-    of_pairs = pairs.rename_columns({"mean": "dice"}).append_column("pairs", pa.nulls(len(pairs), pa.int64()))
-    of_models = models.rename_columns({"headline": "dice"})
+    pairs = found.pairs.rename_columns({"mean": "dice"})
+    pairs = pairs.append_column("pairs", pa.nulls(len(pairs), pa.int64()))
+    means = found.groups.rename_columns({"headline": "dice"})
     for name, kind in (("pair", pa.string()), ("images", pa.int64())):
-        of_models = of_models.append_column(name, pa.nulls(len(models), kind))
-    table = pa.concat_tables([of_pairs.select(shared), of_models.select(shared)])
-    return _split(table, "model", ("model", "contact"))
+        means = means.append_column(name, pa.nulls(len(means), kind))
+    return pa.concat_tables([pairs.select(shared), means.select(shared)])
 
 
 def _split(table: pa.Table, column: str, names: tuple[str, str]) -> pa.Table:

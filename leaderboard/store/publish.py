@@ -20,6 +20,8 @@ KEPT = 2
 _FACTS = ("objects", "scores")
 #: Bytes before the blocks of a DuckDB file.
 _HEADERS = 3 * 4096
+#: Where such a file says what it is.
+_MARK = slice(8, 12)
 
 
 def opened(board: Path) -> duckdb.DuckDBPyConnection:
@@ -31,6 +33,7 @@ def opened(board: Path) -> duckdb.DuckDBPyConnection:
     if not board.exists():
         raise InputError(f"{board}: missing; run `make repro`")
     try:
+        _check_kind(board)
         connection = duckdb.connect(str(board), read_only=True)
         try:
             _check_whole(connection, board)
@@ -45,6 +48,13 @@ def opened(board: Path) -> duckdb.DuckDBPyConnection:
 def damaged(board: Path, error: Exception) -> InputError:
     """What is raised for a file that the database can't read."""
     return InputError(f"{board}: not a whole board ({str(error).splitlines()[0]}); run `make repro`")
+
+
+def _check_kind(board: Path) -> None:
+    """DuckDB does not look at a file that it has open already, though another may be in its place."""
+    with board.open("rb") as stream:
+        if stream.read(_MARK.stop)[_MARK] != b"DUCK":
+            raise OSError("it is no DuckDB file")
 
 
 def _check_whole(connection: duckdb.DuckDBPyConnection, board: Path) -> None:
@@ -62,7 +72,24 @@ def _check_whole(connection: duckdb.DuckDBPyConnection, board: Path) -> None:
 def build_id(board: Path) -> str:
     """The id written into a board's file. Raises: as `opened`."""
     with opened(board) as connection:
-        return str(connection.execute("select build_id from boards").fetchall()[0][0])
+        return id_of(connection)
+
+
+def id_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """The id written into an open board."""
+    return str(connection.execute("select build_id from boards").fetchall()[0][0])
+
+
+def boards(folder: Path) -> list[Path]:
+    """The boards' files of a folder, the newest first; the link is none."""
+    found = []
+    for path in folder.glob("[!.]*.duckdb"):
+        try:
+            if path.name != CURRENT and path.is_file():
+                found.append((path.stat().st_mtime, path))
+        except FileNotFoundError:  # removed by who publishes
+            continue
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def publish(board: Path, state: Path = STATE) -> Path:
@@ -88,6 +115,14 @@ def publish(board: Path, state: Path = STATE) -> Path:
     return target
 
 
+def named(link: Path) -> Path:
+    """The file that a link names; the link itself if it names nothing but itself."""
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError):  # Python below 3.13 raises the second
+        return link
+
+
 def archived(state: Path = STATE) -> list[str]:
     """The names of the archived boards, `<dataset version>-<protocol version>`."""
     return sorted(path.stem for path in (state / "boards" / ARCHIVE).glob("[!.]*.duckdb"))
@@ -95,25 +130,28 @@ def archived(state: Path = STATE) -> list[str]:
 
 def _keep_old(link: Path, new: Path) -> None:
     """Copies what is shown into the archive, if `new` is of another dataset or protocol version."""
+    version = _version(new)
     try:
-        shown = _version(link.resolve())
-    except InputError as error:
+        shown = _version(named(link))
+        if shown != version:
+            _archive(link, shown)
+    except (InputError, duckdb.Error) as error:
         if link.exists():
             log.warning("the board that was shown is not archived: %s", error)
-        return
-    if shown == _version(new):
-        return
+
+
+def _archive(link: Path, name: str) -> None:
     folder = link.parent / ARCHIVE
     with (
         files.locked(folder),
-        files.replacing(folder / f"{shown}.duckdb") as copy,
-        opened(link.resolve()) as old,
+        files.replacing(folder / f"{name}.duckdb") as copy,
+        opened(named(link)) as old,
         duckdb.connect(str(copy)) as archive,
     ):
         names = old.execute("select table_name from duckdb_tables() order by table_name").fetchall()
-        for (name,) in names:
-            if name not in _FACTS:
-                files.create(archive, name, old.table(name).to_arrow_table())
+        for (table,) in names:
+            if table not in _FACTS:
+                files.create(archive, table, old.table(table).to_arrow_table())
 
 
 def _version(board: Path) -> str:
@@ -124,7 +162,7 @@ def _version(board: Path) -> str:
 
 def _shows(link: Path, name: str) -> bool:
     try:
-        return link.resolve().name == name == f"{build_id(link.resolve())}.duckdb"
+        return named(link).name == name == f"{build_id(named(link))}.duckdb"
     except InputError:
         return False
 
@@ -137,6 +175,5 @@ def _point(link: Path, name: str) -> None:
 
 
 def _forget(folder: Path, shown: Path) -> None:
-    boards = [path for path in folder.glob("[!.]*.duckdb") if path.name != CURRENT and path != shown]
-    for path in sorted(boards, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT - 1 :]:
+    for path in [path for path in boards(folder) if path != shown][KEPT - 1 :]:
         path.unlink()

@@ -1,9 +1,9 @@
 """What a board shows, in the terminal and in the app: tables of cells that know why they are empty."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from leaderboard.statistics import pareto
 from leaderboard.store.aggregates import ALL
@@ -96,6 +96,12 @@ class GroupRow:
     cells: dict[str, Cell]
 
 
+Row = TypeVar("Row", bound=ModelRow)
+#: (model, strategy) → a row of scores; why there is none.
+Scores = Mapping[tuple[str, str], dict[str, Any]]
+Gaps = Mapping[tuple[str, str], str]
+
+
 def strategies(reader: BoardReader) -> list[str]:
     """The strategies under which the board has a score of any model, in the protocol's order."""
     found = reader.strategies()
@@ -110,20 +116,41 @@ def models_view(
     Args:
         by, name: the group of pairs that a headline is the mean of: all, or those of a modality or an object.
     """
-    scores = {
-        (row["model"], row["strategy"]): row for row in reader.headlines(selection, by) if row["name"] == name
-    }
-    gaps, measured, shown = reader.not_applicable(), reader.measured(), strategies(reader)
-    rows = [
+    scores = {(row["model"], row["strategy"]): row for row in reader.headlines(selection, by, name)}
+    given = reader.models(), reader.not_applicable(), reader.measured(), strategies(reader)
+    return in_order(marked(model_rows(*given, scores, sort_by, "headline"), sort_by), sort_by)
+
+
+def model_rows(
+    models: Sequence[dict[str, Any]],
+    gaps: Gaps,
+    measured: Mapping[tuple[str, str], dict[str, Any]],
+    shown: Sequence[str],
+    scores: Scores,
+    strategy: str,
+    value: str,
+) -> list[ModelRow]:
+    """A row of every model, with its scores under the strategies `shown`.
+
+    Args:
+        models, gaps, measured: what the reader says.
+        strategy: which one `pairs` and `milliseconds` are of.
+        value: the column of the DICE in `scores`.
+    """
+    return [
         _model_row(
             model,
-            {one: _cell(scores, gaps, model, one, "headline") for one in shown},
-            scores.get((model["name"], sort_by)),
-            measured.get((model["name"], sort_by)),
+            {one: _cell(scores, gaps, model, one, value) for one in shown},
+            scores.get((model["name"], strategy)),
+            measured.get((model["name"], strategy)),
         )
-        for model in reader.models()
+        for model in models
     ]
-    return sorted(_marked(rows, sort_by), key=lambda row: _place(row.cells.get(sort_by, Cell(None))))
+
+
+def in_order(rows: Iterable[Row], strategy: str) -> list[Row]:
+    """By rank under a strategy, then those with all pairs, then DICE; those without a score come last."""
+    return sorted(rows, key=lambda row: _place(row, row.cells.get(strategy, Cell(None))))
 
 
 def _model_row(
@@ -153,12 +180,13 @@ def _model_row(
     )
 
 
-def _marked(rows: list[ModelRow], strategy: str) -> list[ModelRow]:
-    """The rows, those on the Pareto front of DICE against time marked; machines are not compared."""
-    by_machine: dict[str | None, list[ModelRow]] = {}
+def marked(rows: Sequence[Row], strategy: str) -> list[Row]:
+    """The rows, those on the Pareto front of DICE against time marked: of the models that have every pair,
+    and of each machine by itself."""
+    by_machine: dict[str | None, list[Row]] = {}
     for row in rows:
         cell = row.cells.get(strategy)
-        if row.milliseconds is not None and cell and cell.rank is not None:
+        if row.milliseconds is not None and cell and cell.dice is not None and row.pairs == row.of_pairs:
             by_machine.setdefault(row.timed_on, []).append(row)
     fastest = set()
     for own in by_machine.values():
@@ -172,7 +200,7 @@ def pairs_view(
 ) -> list[PairRow]:
     """Every model on every pair, by pair, the models in the order of params.yaml."""
     gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
-    lacking = _lacking(reader)
+    missing_in = lacking(reader)
     scores: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for row in reader.pair_dice(selection, modality, of_object):
         scores.setdefault(row["pair"], {})[row["model"], row["strategy"]] = row
@@ -182,7 +210,7 @@ def pairs_view(
             continue
         own = scores.get(pair["pair"], {})
         for model in models:
-            missing = lacking.get((pair["pair"], model["name"]), {})
+            missing = missing_in.get((pair["pair"], model["name"]), {})
             cells = {name: _cell(own, gaps, model, name, "dice", missing) for name in shown}
             behind = [own[key] for key in own if key[0] == model["name"] and key[1] != "S1"]
             images, patients = (
@@ -192,12 +220,18 @@ def pairs_view(
     return rows
 
 
-def groups_view(reader: BoardReader, selection: str = "oracle", by: str = "modality") -> list[GroupRow]:
-    """Every model's headline in every modality (or every object), the models in the order of params.yaml."""
+def groups_view(
+    reader: BoardReader, selection: str = "oracle", by: str = "modality", strategy: str | None = None
+) -> list[GroupRow]:
+    """Every model's headline in every modality (or every object), the models in the order of params.yaml.
+
+    `strategy`: under this one alone, which is faster than all.
+    """
     scores: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for row in reader.headlines(selection, by):
+    for row in reader.headlines(selection, by, strategy=strategy):
         scores.setdefault(row["name"], {})[row["model"], row["strategy"]] = row
-    gaps, shown, models = reader.not_applicable(), strategies(reader), reader.models()
+    gaps, models = reader.not_applicable(), reader.models()
+    shown = strategies(reader) if strategy is None else [strategy]
     return [
         GroupRow(
             name,
@@ -228,9 +262,15 @@ def reported_view(reader: BoardReader) -> list[PairRow]:
     ]
 
 
-def reported_models(reader: BoardReader, strategy: str = DEFAULT) -> list[ModelRow]:
-    """Per model of the paper the mean of what it reports of the board's pairs; `pairs` under the strategy."""
-    of_pairs, found = len(reader.pair_list()), reported_view(reader)
+def reported_models(
+    reader: BoardReader, strategy: str = DEFAULT, only: Collection[str] | None = None
+) -> list[ModelRow]:
+    """Per model of the paper the mean of what it reports of the board's pairs; `pairs` under the strategy.
+
+    `only`: of these pairs, rather than all.
+    """
+    among = {pair["pair"] for pair in reader.pair_list()} if only is None else set(only)
+    of_pairs, found = len(among), [row for row in reader.remembered(reported_view) if row.pair in among]
     rows = []
     for model in sorted({row.model for row in found}):
         own = [row.cells for row in found if row.model == model]
@@ -249,18 +289,18 @@ def _mean(cells: list[Cell]) -> Cell:
     return Cell(mean, doubtful=any(cell.doubtful for cell in known))
 
 
-def _lacking(reader: BoardReader) -> dict[tuple[str, str], dict[str, str]]:
+def lacking(reader: BoardReader, pair: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
     """(pair, model) → strategy → how much of it is scored, where that is not all."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for row in reader.incomplete():
+    for row in reader.incomplete(pair):
         text = f"{row['scores']} of {row['of_scores']} objects scored"
         found.setdefault((row["pair"], row["model"]), {})[row["strategy"]] = text
     return found
 
 
 def _cell(
-    scores: dict[tuple[str, str], dict[str, Any]],
-    gaps: dict[tuple[str, str], str],
+    scores: Scores,
+    gaps: Gaps,
     model: dict[str, Any],
     strategy: str,
     value: str,
@@ -274,8 +314,8 @@ def _cell(
     return Cell(row[value], row["low"], row["high"], row["rank"], greyed=greyed)
 
 
-def _place(cell: Cell) -> tuple[bool, int, float]:
-    return cell.dice is None, cell.rank or 1_000_000, -(cell.dice or 0.0)
+def _place(row: ModelRow, cell: Cell) -> tuple[bool, int, bool, float]:
+    return cell.dice is None, cell.rank or 1_000_000, row.pairs < row.of_pairs, -(cell.dice or 0.0)
 
 
 def footnotes(reader: BoardReader) -> list[str]:

@@ -30,7 +30,7 @@ QUIET = (
     "--disable-sync",
 )
 
-Serve = Callable[[Path], AbstractContextManager[str]]
+Serve = Callable[..., AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
@@ -62,15 +62,19 @@ def sample_state(sample: Made, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Runs `python -m app` on a folder of boards; the value is its address."""
+    """Runs `python -m app` on a folder of boards, with more options and environment; the value is its
+    address.
+    """
 
     @contextmanager
-    def run(state: Path) -> Iterator[str]:
+    def run(state: Path, *options: str, **environ: str) -> Iterator[str]:
         log = tmp_path_factory.mktemp("server") / "log.txt"
         port = _free_port()
-        command = [sys.executable, "-m", "app", "--port", str(port), "--state", str(state)]
+        command = [sys.executable, "-m", "app", "--port", str(port), "--state", str(state), *options]
         with log.open("w") as output:
-            child = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            child = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **environ}, stdout=output, stderr=subprocess.STDOUT
+            )
             try:
                 _wait(f"http://127.0.0.1:{port}/", child, log)
                 yield f"http://127.0.0.1:{port}/"

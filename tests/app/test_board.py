@@ -6,136 +6,172 @@ import sys
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app import board
+from app import board, ranking
+from app.place import COLUMNS, SHOWN, Place, choices, fitted
 from app.table import Column, Table, Value, notes
 from cosmos1050k.errors import InputError
+from leaderboard.store import filters
+from leaderboard.store.filters import Ranking, RankRow
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
-from leaderboard.store.views import Cell, ModelRow
+from leaderboard.store.views import Cell
 from tests.app.boards import HOSTILE, HOSTILE_OBJECT, HOSTILE_SOURCE, STRATEGIES, Made
 from tests.app.conftest import ROOT
 
+#: With every strategy's column.
+PLACE = Place(columns=(*SHOWN, *STRATEGIES))
+
 
 @pytest.fixture
-def snapshot(sample_state: Path) -> board.Snapshot:
-    return board.read(BoardReader(sample_state))
+def reader(sample_state: Path) -> BoardReader:
+    return BoardReader(sample_state)
 
 
-def with_cells(snapshot: board.Snapshot, *rows: dict[str, Cell]) -> board.Snapshot:
-    models = [ModelRow(f"model{place}", "baseline", "", cells) for place, cells in enumerate(rows)]
-    return replace(snapshot, models=models, strategies=list(rows[0]), footnotes=[])
+def shown(reader: BoardReader, place: Place = PLACE, **changes: Any) -> tuple[Table, list[str]]:
+    """The ranking's table and notes; `changes`: of what the store says."""
+    found = replace(filters.ranking(reader, place.filter()), **changes)
+    of = reader.board()
+    return ranking.table(found, of, place, place.columns), ranking.notes(found, of, reader, place)
+
+
+def row(name: str, cell: Cell, **more: Any) -> RankRow:
+    return RankRow(name, "baseline", "", {"S5": cell}, cell=cell, **more)
+
+
+def cells(table: Table, column: int) -> list[str]:
+    return [own[column].text for _, rows in table.groups for own in rows]
 
 
 def test_html_escapes_every_text() -> None:
-    value = Value("<a>", detail="<b>", note='"><c>', exported=("x",), heads=True)
+    value = Value("<a>", "<b>", '"><c>', exported=("x",), heads=True, link='"><k>')
     table = Table('<d>"', '"><e>', [Column("<f>", "<g>", "<h>")], [("<i>", [[value]])], "Pair")
     html = table.html() + notes(["<j>"])
-    assert not [letter for letter in "abcdefghij" if f"<{letter}>" in html.replace("<a ", "")]
+    assert not [letter for letter in "abcdefghijk" if f"<{letter}>" in html.replace("<a ", "")]
     assert 'title="&quot;&gt;&lt;c&gt;"' in html
+    assert '<a href="&quot;&gt;&lt;k&gt;">&lt;a&gt;</a>' in html
 
 
-def test_grey_and_empty_cells_say_why(snapshot: board.Snapshot) -> None:
-    html = board.ranked(snapshot).html()
+def test_grey_and_empty_cells_say_why(reader: BoardReader) -> None:
+    table, lines = shown(reader)
+    html = table.html()
     assert html.count('title="not made for S6" class="number greyed"') == 1
     assert '<td title="S2: the model needs a box" class="number gap">n/a</td>' in html
-    lines = board.ranked_notes(snapshot)
     assert "n/a: S2 does not apply to box, which needs a box." in lines
     assert any(line.startswith("Grey with †") for line in lines)
 
 
-def test_csv_has_the_interval_in_columns_of_its_own(snapshot: board.Snapshot) -> None:
-    cells = {"S5": Cell(0.5, 0.25, 0.75, 1), "S6": Cell(None)}
-    text = board.ranked(with_cells(snapshot, cells)).csv()
-    assert text.splitlines() == [
-        "Rank,Model,Kind,S5 DICE %,S5 low,S5 high,S6 DICE %,S6 low,S6 high",
-        "1,model0,baseline,50.00,25.00,75.00,,,",
-    ]
+def test_the_columns_are_those_that_were_chosen(reader: BoardReader) -> None:
+    for name in (*COLUMNS, *STRATEGIES):
+        table, _ = shown(reader, Place(columns=(name,)))
+        assert len(table.columns) == 3 + (3 if name == "hd" else 1)
+        assert {len(own) for _, rows in table.groups for own in rows} == {len(table.columns)}
+        lines = list(csv.reader(table.csv().splitlines()))
+        assert len({len(line) for line in lines}) == 1
 
 
-def test_pairs_csv_names_the_pair(snapshot: board.Snapshot) -> None:
-    lines = board.per_pair(snapshot, "Liver-CT").csv().splitlines()
-    assert lines[0].startswith("Pair,Model,Images,Patients,S2 DICE %")
-    assert [line.split(",")[:4] for line in lines[1:]] == [
-        ["Liver-CT", "box", "6", "2"],
-        ["Liver-CT", "grabcut", "6", "2"],
+def test_csv_has_the_interval_in_columns_of_its_own(reader: BoardReader) -> None:
+    rows = [
+        row("a", Cell(0.5, 0.25, 0.75, 1), milliseconds=12.34, timed_on="one", fastest=True, pairs=1),
+        row("b", Cell(None), hausdorff=1.234, empties=1000, failures=2),
     ]
+    place = Place(columns=("hd", "latency"))
+    table, _ = shown(reader, place, rows=[replace(one, of_pairs=2) for one in rows])
+    assert table.csv().splitlines() == [
+        "Rank,Model,DICE %,low,high,HD px,empty masks,failed objects,time ms,timed on,on the front",
+        "1,a,50.00,25.00,75.00,,,,12.340,one,yes",
+        "–,b,,,,1.23,1000,2,,,",
+    ]
+    assert "1,000" in table.html()
 
 
 def test_interval_is_shown_and_explained(larger: Made, tmp_path: Path) -> None:
     publish(larger.path, tmp_path)
-    snapshot = board.read(BoardReader(tmp_path))
-    assert "</small>" in board.ranked(snapshot).html().split("<tbody>")[1]
-    assert "from a bootstrap over patients with 200 draws" in board.ranked_notes(snapshot)[0]
-    assert board.noticed(snapshot) == ""
+    own = BoardReader(tmp_path)
+    table, lines = shown(own)
+    assert "</small>" in table.html().split("<tbody>")[1]
+    assert "from a bootstrap over patients with 200 draws" in lines[0]
+    assert board.noticed(own.board()) == ""
 
 
-def test_scores_that_are_left_out_are_told_of(snapshot: board.Snapshot) -> None:
-    line = "not on the board: theirs: stale; run `cosmos evaluate --model theirs`"
-    assert f"{line}." in board.ranked_notes(replace(snapshot, left_out=[line]))
-    assert not any("not on the board" in note for note in board.ranked_notes(snapshot))
-    cell = next(iter(snapshot.models[0].cells.values()))
-    missing = replace(cell, dice=None, reason="", missing="3 of 4 objects scored")
-    rows = [replace(row, cells=dict.fromkeys(row.cells, missing)) for row in snapshot.pairs]
-    assert 'title="3 of 4 objects scored"' in board.per_pair(replace(snapshot, pairs=rows)).html()
+def test_scores_that_are_left_out_are_told_of(reader: BoardReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("not on the board" in line for line in shown(reader)[1])
+    left = {"model": "theirs", "source": None, "reason": "stale", "command": "cosmos evaluate --model theirs"}
+    monkeypatch.setattr(reader, "left_out", lambda: [left])
+    assert any(line.startswith("not on the board: theirs: stale") for line in shown(reader)[1])
+    rows = [row("a", Cell(None, missing="3 of 4 objects scored"))]
+    assert 'title="3 of 4 objects scored"' in shown(reader, rows=rows)[0].html()
 
 
-def test_a_phantom_is_named_and_its_pairs_are_marked(
-    phantom: Made, sample_state: Path, tmp_path: Path
-) -> None:
+def test_a_phantom_is_named(phantom: Made, reader: BoardReader, tmp_path: Path) -> None:
     publish(phantom.path, tmp_path)
-    snapshot = board.read(BoardReader(tmp_path))
-    text = board.noticed(snapshot)
-    assert text.startswith('<p class="board-notice" role="note"><strong>Synthetic images: ')
-    assert f"<strong>Synthetic images: {escape(HOSTILE_SOURCE)} is a phantom</strong>" in text
-    assert text.count("<p ") == 1
-    rows = list(csv.DictReader(board.per_pair(snapshot).csv().splitlines()))
-    assert {row["Phantom"] for row in rows} == {"yes"}
-    assert board.per_pair(snapshot).file.startswith("phantom-pairs-")
-    assert board.ranked(snapshot).file.startswith("phantom-models-")
-    assert any(line.startswith("Phantom: ") for line in board.pair_notes(snapshot))
-    mixed = replace(snapshot, pairs=[replace(row, phantom=row.model == "box") for row in snapshot.pairs])
-    rows = list(csv.DictReader(board.per_pair(mixed).csv().splitlines()))
-    assert {(row["Model"], row["Phantom"]) for row in rows} == {("box", "yes"), ("grabcut", "no")}
-
-    real = board.read(BoardReader(sample_state))
-    assert "Phantom" not in board.per_pair(real).csv()
-    assert "phantom" not in board.per_pair(real).file + board.ranked(real).file
-    assert not any("hantom" in line for line in board.pair_notes(real))
-
-
-def test_a_model_without_rank_is_explained(snapshot: board.Snapshot) -> None:
-    given = with_cells(snapshot, {"S5": Cell(0.5, rank=1)}, {"S5": Cell(0.9)})
-    assert [row[0].text for _, rows in board.ranked(given).groups for row in rows] == ["1", "–"]
-    assert "Rank –: not ranked, for want of a score in every pair under S5." in board.ranked_notes(given)
-
-
-def test_everything_has_no_predicted_iou(snapshot: board.Snapshot) -> None:
-    given = with_cells(
-        replace(snapshot, selection="predicted_iou"), {"S1": Cell(None), "S5": Cell(0.5, rank=1)}
+    own = BoardReader(tmp_path)
+    text = board.noticed(own.board())
+    assert text.startswith(
+        f'<p class="board-notice" role="note"><strong>Synthetic images: {escape(HOSTILE_SOURCE)} is a phantom'
     )
-    assert any("no predicted IoU chooses" in line for line in board.ranked_notes(given))
-    assert any("every strategy but S1" in line for line in board.pair_notes(given))
+    assert text.count("<p ") == 1
+    assert shown(own)[0].file.startswith("phantom-models-")
+    assert "phantom" not in shown(reader)[0].file
 
 
-def test_a_strategy_the_board_lacks_gives_way(sample_state: Path) -> None:
-    snapshot = board.read(BoardReader(sample_state), "S3")
-    assert snapshot.strategy == board.DEFAULT
-    assert snapshot.strategies == list(STRATEGIES)
+def test_an_older_board_says_so(reader: BoardReader) -> None:
+    text = board.noticed(reader.board(), "<b> is cut off; run `make repro`")
+    assert "an older one</strong>: &lt;b&gt; is cut off" in text
 
 
-def test_hostile_board_is_escaped(snapshot: board.Snapshot) -> None:
-    html = board.ranked(snapshot).html() + board.per_pair(snapshot).html()
-    assert HOSTILE not in html
-    assert HOSTILE_OBJECT not in html
+def test_a_model_without_rank_is_explained(reader: BoardReader) -> None:
+    table, lines = shown(reader, rows=[row("a", Cell(0.5, rank=1)), row("b", Cell(0.9))])
+    assert cells(table, 0) == ["1", "–"]
+    assert "Rank –: not ranked, for want of a score in every pair shown under S5." in lines
+
+
+def test_a_part_without_ranks_is_explained(reader: BoardReader) -> None:
+    found: Ranking = filters.ranking(reader, Place(source="sample").filter())
+    table, lines = shown(reader, Place(source="sample"))
+    assert cells(table, 0) == ["–", "–"]
+    assert lines[0] == found.note
+    assert table.title == "Models by S5 · box: mean DICE over 2 pairs (source sample)"
+    assert not any(line.startswith("Rank: ") for line in lines)
+
+
+def test_the_paper_stands_below_unranked(larger: Made, tmp_path: Path) -> None:
+    publish(larger.path, tmp_path)
+    table, lines = shown(BoardReader(tmp_path))
+    assert cells(table, 1)[-2:] == ["sam_vit_b (paper)", "sam_vit_h (paper)"]
+    assert cells(table, 0)[-2:] == ["–", "–"]
+    assert any(line.startswith("(paper): what the paper reports, of other images") for line in lines)
+
+
+def test_everything_has_no_predicted_iou(reader: BoardReader) -> None:
+    place = replace(PLACE, selection="predicted_iou", columns=("S1",))
+    assert any("no predicted IoU chooses" in line for line in shown(reader, place)[1])
+
+
+def test_what_the_board_lacks_gives_way(reader: BoardReader) -> None:
+    asked = Place("nowhere", "S3", "mine", "MRI", "Heart", "x", "y", "z", ("official", "odd"), columns=("a",))
+    place = fitted(asked, choices(reader), reader)
+    assert place == Place(kind=("official",), columns=())
+    assert fitted(Place(view="pair"), choices(reader), reader).pair == f"{HOSTILE_OBJECT}-CT"
+    compared = fitted(Place(view="compare"), choices(reader), reader)
+    assert (compared.model, compared.other) == ("box", "grabcut")
+    kept = fitted(Place(view="compare", other="box"), choices(reader), reader)
+    assert (kept.model, kept.other) == ("grabcut", "box")
+
+
+def test_hostile_board_is_escaped(reader: BoardReader) -> None:
+    html = shown(reader, replace(PLACE, pair=f"{HOSTILE_OBJECT}-CT"))[0].html()
+    assert escape(HOSTILE_OBJECT) in html
+    assert escape(HOSTILE) in html
     assert "<script" not in html
 
 
 def test_no_board_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no board is published"):
-        board.read(BoardReader(tmp_path))
+        choices(BoardReader(tmp_path))
 
 
 def test_importing_the_app_needs_no_gradio() -> None:

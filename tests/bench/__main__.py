@@ -1,20 +1,22 @@
 """Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
-python -m tests.bench [build] [metrics] [sam] [finetune] [board]
+python -m tests.bench [build] [metrics] [sam] [finetune] [board] [demo]
 """
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 
 from cosmos1050k import pictures
-from tests.bench import board, build, finetune, metrics, sam
+from tests.bench import board, build, demo, finetune, metrics, sam
 from tests.bench.generated import MASKS, SOURCES
 from tests.bench.timing import ratio
 
@@ -25,7 +27,14 @@ CASES = 96
 
 
 def main() -> None:
-    parts = {"build": _build, "metrics": _metrics, "sam": _sam, "finetune": _finetune, "board": _board}
+    parts = {
+        "build": _build,
+        "metrics": _metrics,
+        "sam": _sam,
+        "finetune": _finetune,
+        "board": _board,
+        "demo": _demo,
+    }
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Prints ratios.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; by default all")
     asked = parser.parse_args().parts
@@ -138,6 +147,20 @@ def _board() -> None:
             below = 500 if name.startswith("drill-down") else 100
             for kind, value in (("cold", cold), ("warm", warm)):
                 _bound(f"{name}, {kind}", "", value, below, ".1f", " ms")
+
+
+def _demo() -> None:
+    cv2.setNumThreads(sam.THREADS)
+    torch.set_num_threads(sam.THREADS)
+    for side in (256, 512, 1024):
+        found = demo.clicks(side, 40)
+        times = statistics.median(one / other for one, other in zip(found.obvious, found.ours, strict=True))
+        obvious, ours = (statistics.median(way) / 1000 for way in (found.obvious, found.ours))
+        _line(f"click, sam_nano, {side}×{side} (its predictor, set_image each time)", obvious, ours, times)
+        for what, way in (("a click", found.ours), ("a later round", found.later)):
+            p95 = float(np.quantile(way, 0.95))
+            measured = f"median {statistics.median(way):.1f} ms"
+            _bound(f"{what}, sam_nano, {side}×{side}: p95", measured, p95, 60, ".1f", " ms")
 
 
 def _sam_memory() -> None:

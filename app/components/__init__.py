@@ -1,0 +1,1 @@
+"""Components that Gradio does not have."""

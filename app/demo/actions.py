@@ -1,0 +1,315 @@
+"""What the demo's components do. What a person has lies in the session; an action gives what changed."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.components import canvas
+from app.demo import layout, scene, view
+from app.demo.choices import BEST, EXAMPLES, WORST, Choices, picked
+from app.demo.linked import Link, linked
+from cosmos1050k.errors import InputError
+from leaderboard.demo.engine import Engine
+from leaderboard.demo.prompting import Prompt
+from leaderboard.demo.samples import stored_prompt
+from leaderboard.demo.session import Controls, Session
+from leaderboard.demo.sessions import Sessions
+
+Update = dict[Any, Any]
+#: The model chosen at first, if it is here: the platform's own, which answers at once.
+FIRST = "sam_nano"
+#: Seconds that a picture must stay before a model encodes it: who scrolls shall not wait for what is passed.
+_STAYS = 0.3
+
+log = logging.getLogger(__name__)
+
+
+class Actions:
+    """The handlers of the tab's events."""
+
+    def __init__(self, parts: layout.Parts, sessions: Sessions, engine: Engine, choices: Choices) -> None:
+        self._parts, self._sessions, self._engine, self._choices = parts, sessions, engine, choices
+
+    def _session(self, request: gr.Request) -> Session:
+        return self._sessions.of(str(request.session_hash))
+
+    def _done(self, request: gr.Request, work: Callable[[Session], Update]) -> Update:
+        """What the work changes in the page's session, or the sentence that says why it can't be done."""
+        status = self._parts.masks.status
+        try:
+            session = self._session(request)
+            with session.lock:
+                return {status: "", **work(session)}
+        except InputError as error:
+            return {status: view.problem(str(error))}
+
+    def _whole(self, session: Session) -> Update:
+        return scene.whole(self._parts, session)
+
+    def _answers(self, session: Session) -> Update:
+        return scene.answers(self._parts, session)
+
+    def end(self, request: gr.Request) -> None:
+        """The page was closed or left."""
+        self._sessions.end(str(request.session_hash))
+
+    # What is looked at
+
+    def follow(self, request: gr.Request) -> Update:
+        """The page was opened; if its link leads here, what it asks for."""
+        asked = linked(request)
+        return {self._parts.masks.status: ""} if asked is None else self.start(request)
+
+    def start(self, request: gr.Request) -> Update:
+        """The tab was opened: offers the dataset's images, and shows what the link asks for, or the first."""
+        session, asked = self._session(request), linked(request) or Link()
+        if session.begun():
+            return {self._parts.masks.status: ""}
+        names = [offer.name for offer in self._engine.offers()]
+        model = next((name for name in (asked.model, FIRST, *names) if name in names), None)
+        second = asked.second if asked.second in names else ""
+        session.controls = Controls(_models(model, second))
+        modalities = self._choices.modalities()
+        shown: Update = {
+            self._parts.models.model: gr.update(choices=names, value=model),
+            self._parts.models.second: gr.update(choices=[layout.NO_MODEL, *names], value=second),
+        }
+        if not modalities:
+            text = "No source is built here whose pictures may be shown. Bring your own."
+            return {**shown, self._parts.masks.status: view.problem(text)}
+        shown[self._parts.picture.modality] = gr.update(choices=modalities, value=modalities[0])
+        shown |= self.pick_modality(modalities[0], request)
+        return {**shown, **self._linked(asked, request)} if asked.image else shown
+
+    def _linked(self, asked: Link, request: gr.Request) -> Update:
+        """The image that a link names, offered beside the others."""
+        place = f"{asked.target}" if asked.target >= 0 else ""
+        return {
+            self._parts.picture.image: gr.update(
+                choices=[(asked.image, f"{place}:{asked.image}")], value=f"{place}:{asked.image}"
+            ),
+            **self.pick_image(f"{place}:{asked.image}", "", request),
+        }
+
+    def pick_modality(self, modality: str, request: gr.Request) -> Update:
+        """Another modality: its first object's first image."""
+        objects = self._choices.objects(modality)
+        shown = {self._parts.picture.object: gr.update(choices=objects, value=objects[0])}
+        return {**shown, **self.pick_object(modality, objects[0], EXAMPLES, request)}
+
+    def pick_object(self, modality: str, of_object: str, which: str, request: gr.Request) -> Update:
+        """Another object, or other images of it."""
+        picture, models = self._parts.picture, self._session(request).controls.models
+        images = self._choices.images(modality, of_object, which, models[0] if models else None)
+        shown: Update = {
+            picture.which: gr.update(choices=[EXAMPLES, BEST, WORST], value=which),
+            picture.image: gr.update(choices=images, value=images[0][1] if images else None),
+        }
+        if not images:
+            text = f"The board has none of these ({which.lower()}) whose picture may be shown here."
+            return {**shown, self._parts.masks.status: view.problem(text)}
+        return {**shown, **self.pick_image(images[0][1], of_object, request)}
+
+    def pick_image(self, image: str, of_object: str, request: gr.Request) -> Update:
+        """Another image of the list."""
+        image_id, place = picked(image)
+
+        def work(session: Session) -> Update:
+            sample = session.load(image_id, place)
+            if place is None:
+                session.aim(next((one.index for one in sample.objects if one.object == of_object), None))
+            return self._whole(session)
+
+        return self._done(request, work)
+
+    def upload(self, files: list[str] | None, request: gr.Request) -> Update:
+        """Files of the person's own."""
+
+        def work(session: Session) -> Update:
+            session.upload([Path(file) for file in files or []])
+            return self._whole(session)
+
+        return {**self._done(request, work), self._parts.picture.files: None}
+
+    def change_origin(self, origin: str, of_object: str, image: str | None, request: gr.Request) -> Update:
+        """The dataset, or one's own."""
+        own = origin == layout.OWN
+        shown: Update = {
+            self._parts.picture.own: gr.update(visible=own),
+            self._parts.picture.dataset: gr.update(visible=not own),
+        }
+        return shown if own or not image else {**shown, **self.pick_image(image, of_object, request)}
+
+    def turn(self, plane: str, index: int, window: str | None, request: gr.Request) -> Update:
+        """Another plane, slice (counted from 1) or window."""
+
+        def work(session: Session) -> Update:
+            place = int(index) - 1 if plane == session.view.plane else session.middle(plane)
+            session.look(replace(session.view, plane=plane, index=place, window=window or None))
+            return self._whole(session)
+
+        return self._done(request, work)
+
+    def change_volume(self, number: int, request: gr.Request) -> Update:
+        """Another volume of a 4D file, counted from 1."""
+
+        def work(session: Session) -> Update:
+            session.change_volume(int(number) - 1)
+            return self._whole(session)
+
+        return self._done(request, work)
+
+    def wheel_first(self, value: Any, request: gr.Request) -> Update:
+        """Some slices on or back, from the first picture."""
+        return self._wheel("first", value, request)
+
+    def wheel_second(self, value: Any, request: gr.Request) -> Update:
+        """The same, from the second."""
+        return self._wheel("second", value, request)
+
+    def _wheel(self, which: str, value: Any, request: gr.Request) -> Update:
+        def work(session: Session) -> Update:
+            by = session.turned(which, canvas.read(value).turned)
+            session.look(replace(session.view, index=session.view.index + by))
+            return self._whole(session)
+
+        return self._done(request, work)
+
+    def encode(self, request: gr.Request) -> Update:
+        """Has the models see the picture, if it stays; without the session's lock, so that nothing waits."""
+        session, status = self._session(request), self._parts.masks.status
+        if session.study is None:
+            return {status: gr.skip()}
+        try:
+            picture = session.picture
+            time.sleep(_STAYS)
+            for name in session.controls.models:
+                if session.shows(picture):
+                    self._engine.encode(name, picture)
+        except InputError as error:
+            return {status: view.problem(str(error))}
+        return {status: gr.skip()}
+
+    # Prompts
+
+    def prompt_first(self, value: Any, request: gr.Request) -> Update:
+        """Points or the box were changed by hand, on the first canvas."""
+        return self._prompt(value, self._parts.masks.second, request)
+
+    def prompt_second(self, value: Any, request: gr.Request) -> Update:
+        """The same, on the second."""
+        return self._prompt(value, self._parts.masks.first, request)
+
+    def _prompt(self, value: Any, other: gr.HTML, request: gr.Request) -> Update:
+        def work(session: Session) -> Update:
+            given = canvas.read(value)
+            if given.key != session.picture.key:  # of the slice before
+                return {}
+            session.ask(Prompt(given.points, given.box))
+            by_hand = {self._parts.models.stored: layout.BY_HAND}
+            return {**scene.joined(self._answers(session), scene.mirrored(session, other)), **by_hand}
+
+        return self._done(request, work)
+
+    def use_stored(self, strategy: str, request: gr.Request) -> Update:
+        """A prompt of the benchmark, that of a strategy, for the object to find."""
+
+        def work(session: Session) -> Update:
+            by_hand = strategy == layout.BY_HAND or session.target is None
+            prompt = Prompt() if by_hand or not session.target else stored_prompt(session.target, strategy)
+            session.ask(prompt)
+            both = (self._parts.masks.first, self._parts.masks.second)
+            return scene.joined(self._answers(session), scene.mirrored(session, *both))
+
+        return self._done(request, work)
+
+    def control(
+        self, model: str | None, second: str, feedback: bool, truth: bool, request: gr.Request
+    ) -> Update:
+        """Other models, or asked in another way: the same prompts."""
+
+        def work(session: Session) -> Update:
+            session.controls = Controls(_models(model, second), feedback, truth)
+            if session.study is None:
+                return {}
+            session.ask(session.prompt)
+            return self._whole(session)
+
+        return self._done(request, work)
+
+    def aim(self, target: int | None, request: gr.Request) -> Update:
+        """Another object to find: the masks are measured against it."""
+
+        def work(session: Session) -> Update:
+            session.aim(target)
+            return self._answers(session)
+
+        return self._done(request, work)
+
+    def choose(self, candidate: int | None, request: gr.Request) -> Update:
+        """Another of the masks."""
+
+        def work(session: Session) -> Update:
+            session.choose(candidate or 0)
+            return self._answers(session)
+
+        return self._done(request, work)
+
+    def change_mode(self, mode: str, request: gr.Request) -> Update:
+        """Prompts or everything."""
+        by_grid = mode == layout.EVERYTHING
+
+        def work(session: Session) -> Update:
+            session.clear()
+            return self._whole(session) if session.study else {}
+
+        return {
+            **self._done(request, work),
+            self._parts.models.by_prompt: gr.update(visible=not by_grid),
+            self._parts.models.by_grid: gr.update(visible=by_grid),
+        }
+
+    def everything(self, grid: int, rating: float, stability: float, request: gr.Request) -> Update:
+        """Every mask that the first model finds from a grid of points; other sessions go on meanwhile."""
+
+        def work(session: Session) -> Update:
+            start = time.monotonic()
+            masks = session.everything(int(grid), float(rating), float(stability))
+            return scene.everything(self._parts, session, masks, time.monotonic() - start)
+
+        return self._done(request, work)
+
+    # What is kept
+
+    def keep(self, request: gr.Request) -> Update:
+        """Keeps the first model's mask of this slice."""
+
+        def work(session: Session) -> Update:
+            session.keep()
+            return self._answers(session)
+
+        return self._done(request, work)
+
+    def drop(self, request: gr.Request) -> Update:
+        """Removes the kept mask of this slice."""
+
+        def work(session: Session) -> Update:
+            session.drop()
+            return self._answers(session)
+
+        return self._done(request, work)
+
+    def download(self, request: gr.Request) -> Update:
+        """Makes a file of the kept masks."""
+        kept = self._parts.masks.kept
+        return self._done(request, lambda session: {kept: view.kept(session, session.download())})
+
+
+def _models(first: str | None, second: str | None) -> tuple[str, ...]:
+    """The models to ask, each once."""
+    return tuple(name for name in dict.fromkeys((first, second)) if name)

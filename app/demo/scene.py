@@ -1,0 +1,111 @@
+"""What the components show of a session: the whole after a new picture, or the answers alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from app.components import canvas
+from app.demo import layout, view
+from leaderboard.demo.session import Session
+from leaderboard.metrics import dices
+from leaderboard.strategies import STRATEGIES
+
+Update = dict[Any, Any]
+#: The value of the default window: Gradio takes no None as a choice.
+MIN_MAX = ""
+
+
+def whole(parts: layout.Parts, session: Session) -> Update:
+    """The picture, what there is to choose of it, and the answers."""
+    study = session.study
+    if study is None:
+        return {parts.masks.facts: view.facts(session)}
+    picture, models, masks = parts.picture, parts.models, parts.masks
+    depth = study.depth(session.view.plane)
+    objects = [(one.label, one.index) for one in session.sample.objects] if session.sample else []
+    shown = canvas.shown(
+        session.picture.pixels, session.aspect, view.given(session), session.picture.key, volume=depth > 1
+    )
+    two = len(session.controls.models) > 1
+    found = {
+        masks.facts: view.facts(session),
+        masks.first: shown,
+        masks.second: shown if two else gr.skip(),
+        masks.beside: gr.update(visible=two),
+        picture.volume: gr.update(visible=depth > 1 or bool(study.windows) or study.frames > 1),
+        picture.frame: gr.update(
+            maximum=max(study.frames, 2), value=study.number + 1, visible=study.frames > 1
+        ),
+        picture.plane: gr.update(
+            choices=list(study.planes), value=session.view.plane, visible=len(study.planes) > 1
+        ),
+        picture.index: gr.update(maximum=max(depth, 2), value=session.view.index + 1, visible=depth > 1),
+        picture.window: gr.update(
+            choices=[(view.MIN_MAX, MIN_MAX), *((name, name) for name in session.windows())],
+            value=session.view.window or MIN_MAX,
+            visible=bool(study.windows),
+        ),
+        picture.target: gr.update(
+            choices=objects, value=session.target.index if session.target else None, visible=bool(objects)
+        ),
+        models.truth: gr.update(visible=bool(objects)),
+        models.stored: gr.update(
+            choices=[layout.BY_HAND, *_strategies()], value=layout.BY_HAND, visible=bool(objects)
+        ),
+    }
+    return joined(found, answers(parts, session))
+
+
+def joined(one: Update, other: Update) -> Update:
+    """Two updates as one; where both speak of a component, the second adds to the first."""
+    return {**one, **{part: {**one[part], **new} if part in one else new for part, new in other.items()}}
+
+
+def answers(parts: layout.Parts, session: Session) -> Update:
+    """The masks over the picture, the choice among them, their numbers."""
+    masks, models = parts.masks, session.controls.models
+    found = [session.answers.get(model) for model in models] or [None]
+    choices, key = view.candidates(session.answers), session.picture.key
+    chosen = next((answer.chosen for answer in found if answer is not None), 0)
+    return {
+        masks.first: canvas.overlaid(view.layers(session, found[0]), key),
+        masks.second: canvas.overlaid(view.layers(session, found[1]), key) if len(found) > 1 else gr.skip(),
+        masks.candidate: gr.update(choices=choices, value=chosen, visible=len(choices) > 1),
+        masks.results: view.results(session),
+        masks.kept: view.kept(session),
+    }
+
+
+def mirrored(session: Session, *canvases: gr.HTML) -> Update:
+    """The session's prompts on canvases that don't have them yet."""
+    return {one: canvas.prompted(session.prompt.points, session.prompt.box) for one in canvases}
+
+
+def everything(
+    parts: layout.Parts, session: Session, masks: Sequence[NDArray[np.bool_]], seconds: float
+) -> Update:
+    """All masks in their colours, and how near the nearest comes to the object to find."""
+    text = f"{len(masks)} masks in {seconds:.1f} s."
+    if not masks:
+        text += " None passed the filters: lower the least predicted IoU, or the least stability."
+    elif session.target is not None:
+        truth = session.target.truth()
+        best = max(float(dices(mask, [truth])[0]) for mask in masks)
+        text += f" Best DICE with {session.target.label}: {100 * best:.2f} %."
+    return {
+        parts.masks.first: canvas.overlaid(view.many(masks), session.picture.key),
+        parts.masks.candidate: gr.update(visible=False),
+        parts.masks.results: view.note(text),
+    }
+
+
+def _strategies() -> list[tuple[str, str]]:
+    """The strategies that give a prompt: what is shown and the name."""
+    return [
+        (f"{name} · {strategy.title}", name)
+        for name, strategy in STRATEGIES.items()
+        if not strategy.everything
+    ]

@@ -1,0 +1,71 @@
+"""How the app is run: which folders it shows, what it may be sent, what a Hugging Face Space changes."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cosmos1050k import shards
+from cosmos1050k.errors import InputError
+from leaderboard.store.publish import CURRENT, STATE, publish
+
+MEGABYTE = 1_000_000
+READ_ONLY = (
+    "This Space has no persistent storage, so it is read-only: it shows the board and lets you try the "
+    "models, and keeps nothing."
+)
+#: Where a Space has its persistent storage, if it has any.
+_SPACE_STORAGE = Path("/data")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the app is started with.
+
+    `state`: the folder of the published boards; `data`: of the built sources; `private`: also pictures of
+    sources that may not be redistributed are shown. `root_path`: the path that a proxy puts the app under.
+    `read_only`: nothing is written to `state`; `notice` is what every page says of that.
+    """
+
+    state: Path = STATE
+    data: Path = shards.DATA
+    private: bool = False
+    max_upload_bytes: int = 512 * MEGABYTE
+    root_path: str = ""
+    read_only: bool = False
+    notice: str = ""
+
+
+def in_space(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a Hugging Face Space runs this."""
+    return bool(environ.get("SPACE_ID"))
+
+
+def for_space(options: Options, storage: Path = _SPACE_STORAGE) -> Options:
+    """The options in a Space: boards live in its persistent storage; without that, nothing is written.
+
+    A storage that has no board yet gets the one that came with the Space's files.
+
+    Raises:
+        InputError: the board that came with them can't be read.
+    """
+    if not (storage.is_dir() and os.access(storage, os.W_OK)):
+        return replace(options, read_only=True, notice=READ_ONLY)
+    state, given = storage / "state", options.state / "boards" / CURRENT
+    if given.exists() and not (state / "boards" / CURRENT).exists():
+        publish(given.resolve(), state)
+    return replace(options, state=state)
+
+
+def host_and_port(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
+    """Where to listen, if nobody says: in a Space where its proxy asks, else on this machine alone.
+
+    Raises:
+        InputError: the port that the environment names is no number.
+    """
+    if not in_space(environ):
+        return "127.0.0.1", 7860
+    port = environ.get("GRADIO_SERVER_PORT", "7860")
+    if not port.isdecimal():
+        raise InputError(f"GRADIO_SERVER_PORT is {port!r}; set it to a port's number")
+    return "0.0.0.0", int(port)

@@ -1,0 +1,121 @@
+"""The server: FastAPI with the routes `/api/v1/*`, and Gradio mounted on it for all other paths."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import PREFIX, build_api
+from app.options import Options, in_space
+from leaderboard.demo.engine import Engine
+from leaderboard.demo.folders import Private
+from leaderboard.demo.samples import Samples
+from leaderboard.demo.sessions import Sessions
+from leaderboard.store.read import BoardReader
+
+#: What the libraries would tell other hosts, and that they are not to; read when they are imported.
+SILENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+#: A browser is not to guess a file's type, nor to tell other hosts which page a link was on.
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+
+
+def build_server(options: Options) -> FastAPI:
+    """The whole app. Pages of documentation would load scripts of other hosts, so it has none.
+
+    Takes seconds: it imports Gradio. To end its streams of events, set its `state.ending`.
+    """
+    reader, engine, private = BoardReader(options.state), Engine(), Private()
+    samples = Samples(options.data, options.private)
+    sessions = Sessions(engine, samples, private.folder)
+    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(private.folder()))
+    import gradio as gr
+
+    from app.build import LOOK, build_app
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        sessions.close()
+        private.close()
+
+    server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    server.mount(PREFIX, build_api(reader, engine, options, private.folder))
+    server.add_middleware(Headers)
+    gr.mount_gradio_app(
+        server,
+        build_app(reader, engine, samples, sessions, options.notice),
+        path="/",
+        root_path=options.root_path or None,
+        max_file_size=options.max_upload_bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        show_error=False,
+        **LOOK,
+    )
+    mounted = server.routes[-1]
+    assert isinstance(mounted, Mount)
+    assert isinstance(mounted.app, gr.routes.App)
+    server.state.ending = mounted.app.stop_event
+    return server
+
+
+def serve(options: Options, listening: socket.socket) -> None:
+    """Runs the app on a bound socket, until Ctrl+C or SIGTERM."""
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    app = build_server(options)
+    config = uvicorn.Config(
+        app,
+        root_path=options.root_path,
+        log_level="warning",
+        # A Space's proxy has no address to name; elsewhere only a proxy on this machine is believed.
+        forwarded_allow_ips="*" if in_space() else None,
+        timeout_graceful_shutdown=3,
+    )
+    sys.stdout.write(f"COSMOS 1050K at http://{shown}:{port}{options.root_path}/ (Ctrl+C ends it)\n")
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        Server(config, app.state.ending).run(sockets=[listening])
+
+
+class Server(uvicorn.Server):
+    """One that ends also while pages are open, each of which holds a stream of events until `ending`."""
+
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        # What still runs after the time that it is given is cut off, which is no fault to tell of.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+
+class Headers:
+    """Adds `_HEADERS` to every answer; a stream of events passes through as it comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, sent)

@@ -1,0 +1,300 @@
+"""Models asked by hand: a picture is encoded once per model, in bounded memory; a prompt costs the rest."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosmos1050k.errors import InputError
+from leaderboard import models
+from leaderboard.demo.prompting import KINDS, Found, Interactive, Offer, Picture, Prompt, answerable
+from leaderboard.machine import Machine
+from leaderboard.models.base import Answer, Declaration, Segmenter
+
+#: Of everything's grid, per side.
+MOST_GRID = 64
+_GIGABYTE = 2**30
+#: A model that is not here is looked for again after so many times as long as looking took.
+_PATIENCE = 50
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+log = logging.getLogger(__name__)
+
+
+class Remembered(Generic[Key, Value]):
+    """What is expensive to make: made once, however many threads ask for it, the last used kept.
+
+    Args:
+        limit: what all that is kept may measure together; what alone is larger is not kept.
+        measure: of one thing.
+    """
+
+    def __init__(self, limit: float, measure: Callable[[Value], float] = lambda _: 1) -> None:
+        self._limit, self._measure = limit, measure
+        self._kept: OrderedDict[Key, Value] = OrderedDict()
+        self._making: dict[Key, Future[Value]] = {}
+        self._lock = threading.Lock()
+        self.held: float = 0
+
+    def __contains__(self, key: Key) -> bool:
+        with self._lock:
+            return key in self._kept
+
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """What is kept, or what `make` gives; whoever waits for it gets its error too."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            awaited = self._making.get(key)
+            made: Future[Value] = self._making.setdefault(key, Future())
+        if awaited is not None:
+            return awaited.result()
+        try:
+            value = make()
+        except BaseException as error:
+            with self._lock:
+                del self._making[key]
+            made.set_exception(error)
+            raise
+        with self._lock:
+            self._keep(key, value)
+            del self._making[key]
+        made.set_result(value)
+        return value
+
+    def _keep(self, key: Key, value: Value) -> None:
+        self._kept[key] = value
+        self.held += self._measure(value)
+        while self.held > self._limit:
+            _, oldest = self._kept.popitem(last=False)
+            self.held -= self._measure(oldest)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory; its pictures are encoded one at a time, which takes all cores and much memory."""
+
+    segmenter: Segmenter
+    encoding: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Engine:
+    """All models that are here, for all sessions and threads of a process.
+
+    Args:
+        machine: where they run; by default on the CPU.
+        gigabytes: what the embeddings in memory may take together.
+        models: that stay in memory at once, besides those that are being asked just now.
+    """
+
+    def __init__(self, machine: Machine | None = None, gigabytes: float = 1.0, models: int = 3) -> None:
+        self._machine = machine or Machine()
+        self._models: Remembered[Declaration, _Loaded] = Remembered(models)
+        self._embeddings: Remembered[tuple[Declaration, str], Any] = Remembered(
+            gigabytes * _GIGABYTE, size_of
+        )
+        self._here: dict[Declaration, bool] = {}
+        self._again: dict[Declaration, float] = {}
+
+    def offers(self) -> list[Offer]:
+        """The models that can be made here, by name; those that came meanwhile are among them."""
+        kinds = [kind for name in models.names() if (kind := _kind(name)) is not None]
+        return [_offer(kind) for kind in kinds if self._is_here(kind)]
+
+    def ready(self, model: str, picture: Picture) -> bool:
+        """Whether the picture is encoded, so that a prompt costs only itself.
+
+        Raises:
+            InputError: there is no such model.
+        """
+        return self._key(models.kind(model), picture) in self._embeddings
+
+    def encode(self, model: str, picture: Picture) -> None:
+        """Encodes the picture, if it is not yet.
+
+        Raises:
+            InputError: there is no such model here, or it failed.
+        """
+        with _told(model):
+            self._encoded(models.kind(model), picture)
+
+    def ask(
+        self,
+        model: str,
+        picture: Picture,
+        prompt: Prompt,
+        previous: NDArray[np.float32] | None = None,
+    ) -> Found:
+        """A model's answer to a prompt; the picture is encoded if it is not yet.
+
+        Args:
+            previous: of the round before, the logits h×w of the mask that was kept (`Found.low`); then the
+                answer is one mask (protocol, section 6).
+
+        Raises:
+            InputError: there is no such model here, it takes no such prompt, or it failed.
+        """
+        kind = models.kind(model)
+        given = prompt.checked(*picture.size)
+        _refuse(kind, given, previous is not None)
+        with _told(model):
+            segmenter, embedding = self._encoded(kind, picture)
+            started = time.perf_counter()
+            (answer,) = _answers(segmenter, embedding, given, previous)
+            masks, rated = answer.masks, answer.predicted_iou
+            taken = 1000 * (time.perf_counter() - started)
+        # A Segmenter's answer need have none: logits are what Interactive ones add.
+        return Found(masks, rated, int(np.argmax(rated)), getattr(answer, "low", None), taken)
+
+    def everything(
+        self,
+        model: str,
+        picture: Picture,
+        points_per_side: int = 16,
+        predicted_iou: float = 0.88,
+        stability: float = 0.95,
+    ) -> list[NDArray[np.bool_]]:
+        """The masks H×W that a model finds without a prompt (S1), the largest first.
+
+        Args:
+            points_per_side: of the grid it is asked with.
+            predicted_iou, stability: what a mask must reach, as in SAM's own filters.
+
+        Raises:
+            InputError: there is no such model here, it finds none without a prompt, or it failed; or a value
+                is out of its range.
+        """
+        kind = models.kind(model)
+        if not _offer(kind).everything:
+            raise InputError(
+                f"{model} can't find everything: it {kind.declaration.limits or 'needs a prompt'}"
+            )
+        if not 1 <= points_per_side <= MOST_GRID:
+            raise InputError(f"points_per_side: {points_per_side} is not within 1…{MOST_GRID}")
+        for name, value in (("predicted_iou", predicted_iou), ("stability", stability)):
+            if not 0 <= value <= 1:
+                raise InputError(f"{name}: {value} is not within 0…1")
+        with _told(model):
+            from leaderboard.sam.everything import Filters  # loads torch
+
+            segmenter, embedding = self._encoded(kind, picture)
+            assert isinstance(segmenter, Interactive)
+            filters = Filters(points_per_side, predicted_iou, stability)
+            return sorted(segmenter.everything(embedding, filters), key=np.count_nonzero, reverse=True)
+
+    def _encoded(self, kind: type[Segmenter], picture: Picture) -> tuple[Segmenter, Any]:
+        """The model and its embedding of the picture."""
+        loaded = self._models.get(kind.declaration, lambda: _Loaded(kind.on(self._machine)))
+
+        def encode() -> Any:
+            with loaded.encoding:
+                (embedding,) = loaded.segmenter.embed([picture.rgb])
+            return embedding
+
+        return loaded.segmenter, self._embeddings.get(self._key(kind, picture), encode)
+
+    def _key(self, kind: type[Segmenter], picture: Picture) -> tuple[Declaration, str]:
+        # A model that takes another's name on disk declares other weights.
+        return kind.declaration, picture.key
+
+    def _is_here(self, kind: type[Segmenter]) -> bool:
+        """Whether the model's weights are here: what was found is not read again, which can take long."""
+        declared, now = kind.declaration, time.monotonic()
+        if self._here.get(declared) or now < self._again.get(declared, 0):
+            return self._here.get(declared, False)
+        try:
+            kind.check()
+            self._here[declared] = True
+        except InputError as error:
+            log.debug("%s is not offered: %s", declared.name, error)
+            ended = time.monotonic()
+            self._again[declared] = ended + _PATIENCE * (ended - now)
+        return self._here.get(declared, False)
+
+
+def size_of(embedding: Any) -> int:
+    """Bytes of the arrays and tensors in an embedding; of a view those of the whole."""
+    if is_dataclass(embedding):
+        return sum(size_of(getattr(embedding, one.name)) for one in fields(embedding))
+    if isinstance(embedding, tuple | list):
+        return sum(map(size_of, embedding))
+    if isinstance(base := getattr(embedding, "base", None), np.ndarray):
+        return base.nbytes
+    return int(getattr(embedding, "nbytes", 0))
+
+
+def _kind(name: str) -> type[Segmenter] | None:
+    """A model's class; None of a folder that is none, which is no fault of who looks at the others."""
+    try:
+        return models.kind(name)
+    except InputError as error:
+        log.debug("%s is not offered: %s", name, error)
+        return None
+
+
+def _offer(kind: type[Segmenter]) -> Offer:
+    declared = kind.declaration
+    kinds, interactive = answerable(declared), issubclass(kind, Interactive)
+    return Offer(
+        name=declared.name,
+        kind=declared.kind,
+        description=declared.description,
+        points=(True, False) in kinds,
+        box=(False, True) in kinds,
+        everything=interactive and "S1" in declared.applies,
+        feedback=interactive,
+        limits=declared.limits,
+    )
+
+
+def _refuse(kind: type[Segmenter], prompt: Prompt, later: bool) -> None:
+    """Says what is wrong before anything is encoded.
+
+    Args:
+        later: whether the mask of an earlier round is given too.
+    """
+    declared = kind.declaration
+    if not any(prompt.kind):
+        raise InputError("nothing to go by: give a point or a box")
+    if prompt.kind not in answerable(declared):
+        why = f": it {declared.limits}" if declared.limits else ""
+        raise InputError(f"{declared.name} can't answer {KINDS[prompt.kind]}{why}")
+    if later and not issubclass(kind, Interactive):
+        raise InputError(f"{declared.name} takes no mask of an earlier round: give the prompt alone")
+
+
+def _answers(
+    segmenter: Segmenter, embedding: Any, prompt: Prompt, previous: NDArray[np.float32] | None
+) -> Iterator[Answer]:
+    if previous is None:
+        return segmenter.prompt(embedding, prompt.prompts())
+    assert isinstance(segmenter, Interactive)
+    return segmenter.refine(embedding, prompt.prompts(), previous[None])
+
+
+@contextmanager
+def _told(model: str) -> Iterator[None]:
+    """A model's failure is one sentence for who asked it and a traceback for who runs it.
+
+    Raises:
+        InputError: that sentence.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        log.exception("%s failed", model)
+        problem = "out of memory" if isinstance(error, MemoryError) else " ".join(str(error).split())[:200]
+        raise InputError(f"{model} can't answer this: {problem or type(error).__name__}") from error

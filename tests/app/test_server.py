@@ -1,0 +1,124 @@
+"""How the app is started: as a module, as a Space does it, on a port that is taken, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app import options
+from app.__main__ import bound
+from app.options import READ_ONLY, Options, for_space, host_and_port
+from cosmos1050k.errors import InputError
+from leaderboard.store.publish import publish
+from leaderboard.store.read import BoardReader
+from tests.app.boards import Made
+from tests.app.conftest import _free_port, _wait
+from tests.conftest import ROOT
+
+SPACE = ROOT / "app/space"
+
+
+@contextmanager
+def started(command: list[str], port: int, log: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env={**os.environ, **environ}, stdout=output, stderr=output
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/", child, log)
+            yield child
+        finally:
+            child.kill()
+            child.wait(10)
+
+
+def test_a_space_runs_the_file(sample_state: Path, tmp_path: Path) -> None:
+    """It listens where the Space's proxy asks, shows the board and its notice, and ends without a trace."""
+    port, log = _free_port(), tmp_path / "log.txt"
+    command = ["app/__main__.py", "--state", str(sample_state)]
+    with started(command, port, log, SPACE_ID="me/cosmos", GRADIO_SERVER_PORT=str(port)) as child:
+        address = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{address}/api/v1/board") as answer:
+            assert json.load(answer)["rows"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        with urllib.request.urlopen(f"{address}/config") as answer:
+            assert READ_ONLY in json.dumps(json.load(answer))
+        assert f"COSMOS 1050K at http://0.0.0.0:{port}/" in log.read_text()
+        with urllib.request.urlopen(f"{address}/gradio_api/heartbeat/page") as stream:  # as an open page has
+            assert stream.readline() == b"data: ALIVE\n"
+            child.send_signal(signal.SIGINT)
+            assert child.wait(15) == 0
+    assert len(log.read_text().splitlines()) == 1, log.read_text()
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "--port", str(port)], cwd=ROOT, capture_output=True, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"python -m app: error: can't listen on 127.0.0.1:{port}; give another --host or --port"
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 70000), ("127.0.0.1", -4), ("a..b", 80), ("nowhere.invalid", 80)]
+)
+def test_what_is_no_address_is_refused(host: str, port: int) -> None:
+    with pytest.raises(InputError, match=f"can't listen on {host}:{port}; give another"):
+        bound(host, port)
+
+
+def test_a_space_without_storage_is_read_only(tmp_path: Path) -> None:
+    given = Options(state=tmp_path)
+    assert for_space(given, tmp_path / "none") == replace(given, read_only=True, notice=READ_ONLY)
+
+
+def test_a_space_keeps_its_boards_in_its_storage(sample: Made, larger: Made, tmp_path: Path) -> None:
+    """The board that came with its files is the first one there, and takes no other's place."""
+    shipped, storage = tmp_path / "shipped", tmp_path / "storage"
+    storage.mkdir()
+    publish(sample.path, shipped)
+    found = for_space(Options(state=shipped), storage)
+    assert (found.state, found.read_only, found.notice) == (storage / "state", False, "")
+    assert BoardReader(found.state).board()["build_id"] == sample.build_id
+    publish(larger.path, found.state)
+    assert for_space(Options(state=shipped), storage) == found
+    assert BoardReader(found.state).board()["build_id"] == larger.build_id
+
+
+def test_where_it_listens() -> None:
+    assert host_and_port({}) == ("127.0.0.1", 7860)
+    assert host_and_port({"GRADIO_SERVER_PORT": "80"}) == ("127.0.0.1", 7860)
+    assert host_and_port({"SPACE_ID": "me/it"}) == ("0.0.0.0", 7860)
+    assert host_and_port({"SPACE_ID": "me/it", "GRADIO_SERVER_PORT": "80"}) == ("0.0.0.0", 80)
+    with pytest.raises(InputError, match="GRADIO_SERVER_PORT is 'x'"):
+        host_and_port({"SPACE_ID": "me/it", "GRADIO_SERVER_PORT": "x"})
+
+
+def test_the_space_is_described_as_the_project_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (SPACE / "requirements.txt").read_text().splitlines() == project["dependencies"]
+    header = yaml.safe_load((SPACE / "README.md").read_text().split("---")[1])
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if ";" not in line
+    )
+    assert header["sdk_version"] == pins["gradio"]
+    assert header["license"] == project["license"].lower()
+    assert f">={header['python_version']}" == project["requires-python"]
+    assert (ROOT / header["app_file"]).samefile(options.__file__.replace("options", "__main__"))
+    assert len(header["short_description"]) <= 60  # the Hub takes no more
