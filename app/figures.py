@@ -89,7 +89,9 @@ def heat_map(models: Sequence[str], pairs: Sequence[str], dice: NDArray[np.float
         },
     )
     figure = _figure([trace], "", "", height=_AROUND + 60 + _height(len(models), 14))
-    figure.update_xaxes(type="category", tickangle=-90, showgrid=False, tickfont={"size": _small(pairs)})
+    figure.update_xaxes(
+        type="category", side="top", tickangle=-90, showgrid=False, tickfont={"size": _small(pairs)}
+    )
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, dtick=1)
     return figure
 

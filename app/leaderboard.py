@@ -75,7 +75,7 @@ def page(reader: BoardReader, asked: Place) -> Page:
     except InputError as error:
         shown = Shown(f'<p class="board-notice" role="note">{escape(str(error))}</p>')
     figure = None if shown.figure is None else figures.drawn(shown.figure)
-    heeds = f'<div hidden data-heeds="{" ".join(HEEDED[place.view])}"></div>'
+    heeds = f'<div hidden data-view="{place.view}" data-heeds="{" ".join(HEEDED[place.view])}"></div>'
     drawn = links.query(place, TAB) if shown.drawn else ""
     body = f"{heeds}{shown.body}"
     return Page(
@@ -100,7 +100,7 @@ def tab(app: gr.Blocks, reader: BoardReader, notices: gr.HTML, samples: Samples,
     changes = [*(control.input for control in controls), search.submit, search.blur]
     listen(changes, parts.changed, inputs, parts.shown)
     followed = [parts.wanted, parts.build]
-    links_of = [one.select for one in (parts.body, parts.drawn, parts.after)]
+    links_of = [one.select for one in (parts.link, parts.body, parts.drawn, parts.after)]
     listen(links_of, parts.followed, followed, [*page_parts, *parts.shown])
     listen([parts.mend.change], parts.mended, [parts.mend], page_parts)
 

@@ -26,8 +26,15 @@ FOLLOW = """() => {
     if (theme) query.set('__theme', theme);
     history.replaceState(history.state, '', '?' + query);
 }"""
-#: For `js_on_load` of the gr.HTML that shows the link: the same whenever it changes.
-FOLLOWED = f"const follow = {FOLLOW}; follow(); watch('value', follow);"
+#: For `js_on_load` of the gr.HTML that shows the link: the same whenever it changes; and when somebody goes
+#: back to a page of before, the event `select`, which brings its `query`.
+FOLLOWED = f"""const follow = {FOLLOW};
+follow();
+watch('value', follow);
+window.onpopstate = () => {{
+    if (element.offsetParent) trigger('select', {{query: location.search}});
+    else location.reload();
+}};"""
 #: For `js_on_load` of a gr.HTML: a click on a link within the leaderboard is the event `select`, which brings
 #: `query`; the page before it stays in the browser's history.
 CLICKS = """element.addEventListener('click', event => {
@@ -37,8 +44,7 @@ CLICKS = """element.addEventListener('click', event => {
     history.pushState(history.state, '');
     window.scrollTo(0, 0);
     trigger('select', {query: link.getAttribute('href')});
-});
-window.onpopstate = () => location.reload();"""
+});"""
 
 
 def query(state: Any, tab: str) -> str:

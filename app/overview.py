@@ -44,7 +44,8 @@ def heat(reader: BoardReader, place: Place) -> Shown:
         ],
     )
     text = (
-        f"{board.plural(len(models), 'model')}, the best on top, on {board.plural(len(pairs), 'pair')}; "
+        f"{board.plural(len(models), 'model')}, in the ranking's order, on "
+        f"{board.plural(len(pairs), 'pair')}; "
         f"{int(np.isnan(dice).sum()):,} of {dice.size:,} cells have no score, and are left empty."
     )
     return Shown(table.heading() + said(text), figures.heat_map(models, pairs, dice))

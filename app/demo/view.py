@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import links
+from app.components import canvas
 from app.components.canvas import Layer
 from app.demo.linked import DEMO, Link
 from cosmos1050k import pictures
@@ -29,7 +30,7 @@ _SIDES = {
 
 def layer(mask: NDArray[np.bool_], name: str, colour: str, fill: bool = True) -> Layer:
     """A mask as the canvas draws it."""
-    png = _data_url(pictures.encode(mask.view(np.uint8) * 255)) if fill else None
+    png = canvas.data_url(pictures.encode(mask.view(np.uint8) * 255)) if fill else None
     return {"outlines": outlines(mask), "png": png, "colour": colour, "name": name}
 
 
@@ -54,7 +55,7 @@ def many(masks: Sequence[NDArray[np.bool_]]) -> list[Layer]:
         if own:
             borders = [polygon for mask in own for polygon in outlines(mask)]
             name = f"{len(own)} mask{'' if len(own) == 1 else 's'}"
-            png = _data_url(pictures.encode(np.any(own, axis=0).view(np.uint8) * 255))
+            png = canvas.data_url(pictures.encode(np.any(own, axis=0).view(np.uint8) * 255))
             found.append({"outlines": borders, "png": png, "colour": colour, "name": name})
     return found
 
@@ -191,7 +192,3 @@ def candidates(answers: Mapping[str, Answer]) -> list[tuple[str, int]]:
     """The masks to choose among, as many as the model with the most has."""
     most = max((len(answer.found.masks) for answer in answers.values() if answer.found), default=0)
     return [(f"Mask {place + 1}", place) for place in range(most)]
-
-
-def _data_url(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -144,6 +144,7 @@ json.dump(found, sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_old_datasets_by_folder_and_by_script(
     checkout: Path, sample: Path, old_python: Path, tmp_path: Path
 ) -> None:

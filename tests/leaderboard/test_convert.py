@@ -71,6 +71,7 @@ def test_all_that_does_not_match_is_listed(project: Path) -> None:
     assert left() == ["x.pth"]
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_nothing(project: Path) -> None:
     for content, words in (
         ({"model": Hostile("touch stolen")}, "more than tensors"),

@@ -115,6 +115,7 @@ def _column(source: str, column: str, name: str) -> list[Any]:
     return values
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_end_the_run_and_leave_the_old_scores(small_sam: str) -> None:
     run(small_sam, "kept")
     before = written("kept")
@@ -177,6 +178,7 @@ def test_an_image_that_the_network_fails_on_is_listed(small_sam: str) -> None:
         assert failed
 
 
+@pytest.mark.slow
 def test_the_tolerance_is_measured(small_sam: str) -> None:
     found = tolerance.measure(small_sam, DATA, SOURCES, ("S1", "S2", "S5"), 4)
     assert found.images == 4

@@ -242,6 +242,7 @@ def change_a_score(scored: Scored) -> None:
     scored.write("box", "first", table)
 
 
+@pytest.mark.slow
 def test_the_build_id_is_of_all_that_the_board_is_made_of(
     scored: Scored, board: Path, tmp_path: Path
 ) -> None:

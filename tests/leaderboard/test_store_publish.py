@@ -179,6 +179,7 @@ def test_a_publisher_that_is_killed_leaves_a_whole_board(three: list[Path], tmp_
     assert {path.stem for path in (tmp_path / "boards" / ARCHIVE).iterdir()} == set(archived(tmp_path))
 
 
+@pytest.mark.slow
 def test_two_publishers_at_once_do_no_harm(three: list[Path], tmp_path: Path) -> None:
     with child(_PUBLISH, tmp_path, *three) as one, child(_PUBLISH, tmp_path, *three[::-1]) as other:
         for process in (one, other):

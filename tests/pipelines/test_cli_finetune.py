@@ -55,6 +55,7 @@ def test_what_can_t_be_finetuned_is_one_line(built: Path, arguments: list[str], 
     assert not Path("x").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_converted_and_taken(project: Path) -> None:
     Path("x.pth").write_bytes(pickled({"model": {f"module.{name}": one for name, one in state().items()}}))
     output = run("convert", "x.pth", "x.safetensors")

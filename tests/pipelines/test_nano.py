@@ -166,6 +166,7 @@ def test_strategies_are_compared_on_s1_s_own_board(guessed: boards.Scored) -> No
     assert found["S1"] > 0
 
 
+@pytest.mark.slow
 def test_all_images_of_other_sources_are_measured_without_s1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,8 +104,13 @@ def test_a_second_run_does_nothing(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("bootstrap_draws: 10000", "bootstrap_draws: 500", {"board"}),
-        ("strategies: [S1, S2, S3, S4, S5, S6]", "strategies: [S5]", {"evaluate@box", "board"}),
+        pytest.param("bootstrap_draws: 10000", "bootstrap_draws: 500", {"board"}, marks=pytest.mark.slow),
+        pytest.param(
+            "strategies: [S1, S2, S3, S4, S5, S6]",
+            "strategies: [S5]",
+            {"evaluate@box", "board"},
+            marks=pytest.mark.slow,
+        ),
         ("workers: null", "workers: 1", set()),
         ("row_group_rows: 64", "row_group_rows: 32", {"build@sample", "card", "evaluate@box", "board"}),
     ],
@@ -172,6 +177,7 @@ def test_a_cut_off_lock_file_is_restored(project: Path) -> None:
     assert lock.read_text() == whole
 
 
+@pytest.mark.slow
 def test_what_counts_as_a_whole_lock_file_is_what_dvc_reads(project: Path, tmp_path: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

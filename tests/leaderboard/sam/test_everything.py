@@ -43,7 +43,9 @@ def as_set(masks: list[np.ndarray]) -> list[bytes]:
     return sorted(np.packbits(mask).tobytes() for mask in masks)
 
 
-@pytest.mark.parametrize(("height", "width"), [(97, 64), (300, 500), (1024, 700)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(97, 64), (300, 500), pytest.param(1024, 700, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("prompt_batch", [1, 64])
 def test_the_same_set_of_masks(height: int, width: int, prompt_batch: int) -> None:
     image = picture(height, width)

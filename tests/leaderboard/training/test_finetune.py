@@ -299,6 +299,7 @@ def test_a_model_is_never_put_in_the_place_of_its_base(data: Path) -> None:
         run("linked")
 
 
+@pytest.mark.slow
 def test_a_state_of_another_base_is_not_gone_on_with(data: Path) -> None:
     """Equal weights that are asked otherwise are another base."""
     finetuned.adopt(data / "small.safetensors", "squeezed", "tiny", preprocessing="medsam")
