@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro app test test-all lint format bench constraints
+.PHONY: help setup repro app test test-all lint format bench screenshots constraints
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/  –/'
@@ -42,6 +42,9 @@ format: $(DEV)  ## mend style
 
 bench: $(DEV)   ## ratios against the obvious way, measured in one run
 	@python -m tests.bench
+
+screenshots: $(DEV)  ## the pictures in docs/, of the board that make repro published
+	@python -m tests.screenshots --out docs
 
 constraints: $(DEV)  ## pin every package of every extra anew into constraints.txt
 	@uv pip compile --quiet --universal --all-extras --no-header --no-annotate --upgrade \

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -22,7 +23,8 @@ from tests.app.conftest import Serve
 
 pytestmark = pytest.mark.browser
 
-SHAPE, STEPS = (30, 24, 7), (1.0, 1.5, 4.0)
+SHAPE = (30, 24, 7)
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,8 @@ def test_a_click_gives_masks_and_their_dice(page: Page, address: str) -> None:
     expect(page.get_by_text("1 prompt so far. Against the ground truth of Liver.")).to_be_visible()
     picture(page).click(position=at(page, 8, 60), modifiers=["Shift"])
     expect(page.get_by_text("2 prompts so far")).to_be_visible()
+    found = Axe().run(page, options=RULES).response["violations"]
+    assert not found, [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
     page.get_by_label("Mask 3").check()
     expect(page.get_by_role("region", name="Masks").locator("td.sorts")).to_contain_text("3")
     page.get_by_role("button", name="Undo").first.click()

@@ -75,7 +75,7 @@ def run(address: str, file: Path) -> tuple[dict[tuple[str, str], Counted], list[
     command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("load") / "locustfile.py")]
     command += ["--headless", "--only-summary", "--skip-log", "--json-file", str(file), "--host", address]
     people = VIEWERS + CLICKERS
-    command += ["--users", str(people), "--spawn-rate", str(people), "--run-time", f"{SECONDS}s"]
+    command += ["--users", str(people), "--spawn-rate", "100", "--run-time", f"{SECONDS}s"]
     environ = {**os.environ, "COSMOS_VIEWERS": str(VIEWERS), "COSMOS_CLICKERS": str(CLICKERS)}
     server, memory = server_of(address), []
     locust = subprocess.Popen(command, cwd=ROOT, env=environ)
