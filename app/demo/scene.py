@@ -88,7 +88,7 @@ def everything(
     parts: layout.Parts, session: Session, masks: Sequence[NDArray[np.bool_]], seconds: float
 ) -> Update:
     """All masks in their colours, and how near the nearest comes to the object to find."""
-    text = f"{len(masks)} masks in {seconds:.1f} s."
+    text = f"{len(masks)} mask{'' if len(masks) == 1 else 's'} in {seconds:.1f} s."
     if not masks:
         text += " None passed the filters: lower the least predicted IoU, or the least stability."
     elif session.target is not None:
