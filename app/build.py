@@ -24,7 +24,7 @@ LEADERBOARD = "leaderboard"
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 500
 #: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
-_SWEEP = (600, 3600)
+_SWEEP = (60, 600)
 
 #: What the server takes beside the app itself. The fonts are the system's: none is fetched.
 LOOK: dict[str, Any] = {

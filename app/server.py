@@ -54,9 +54,12 @@ def build_server(options: Options) -> FastAPI:
     server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     server.mount(PREFIX, build_api(reader, engine, options, private.folder))
     server.add_middleware(Headers)
+    blocks = build_app(reader, engine, samples, sessions, options.notice)
+    # Gradio checks the paths that a client names once its own server was launched alone; here it never is.
+    blocks.has_launched = True
     gr.mount_gradio_app(
         server,
-        build_app(reader, engine, samples, sessions, options.notice),
+        blocks,
         path="/",
         root_path=options.root_path or None,
         max_file_size=options.max_upload_bytes,

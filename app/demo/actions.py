@@ -4,10 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from app.components import canvas
 from app.demo import layout, scene, view
@@ -25,6 +28,8 @@ Update = dict[Any, Any]
 FIRST = "sam_nano"
 #: Seconds that a picture must stay before a model encodes it: who scrolls shall not wait for what is passed.
 _STAYS = 0.3
+#: Seconds that an action waits for the one before it.
+_PATIENCE = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +39,31 @@ class Actions:
 
     def __init__(self, parts: layout.Parts, sessions: Sessions, engine: Engine, choices: Choices) -> None:
         self._parts, self._sessions, self._engine, self._choices = parts, sessions, engine, choices
+        self._encoding = anyio.CapacityLimiter(2)
 
     def _session(self, request: gr.Request) -> Session:
-        return self._sessions.of(str(request.session_hash))
+        """The session of the page.
+
+        Raises:
+            InputError: no page asks.
+        """
+        if not request.session_hash:
+            raise InputError("this is for the pages of the app; programs ask /api/v1")
+        return self._sessions.of(request.session_hash)
 
     def _done(self, request: gr.Request, work: Callable[[Session], Update]) -> Update:
         """What the work changes in the page's session, or the sentence that says why it can't be done."""
         status = self._parts.masks.status
         try:
             session = self._session(request)
-            with session.lock:
+            if not session.lock.acquire(timeout=_PATIENCE):
+                raise InputError("what you asked before is still being done; try again in a moment")
+            try:
+                if session.closed:
+                    raise InputError("this session has ended; reload the page")
                 return {status: "", **work(session)}
+            finally:
+                session.lock.release()
         except InputError as error:
             return {status: view.problem(str(error))}
 
@@ -56,7 +75,7 @@ class Actions:
 
     def end(self, request: gr.Request) -> None:
         """The page was closed or left."""
-        self._sessions.end(str(request.session_hash))
+        self._sessions.end(request.session_hash or "")
 
     # What is looked at
 
@@ -69,7 +88,7 @@ class Actions:
         """The tab was opened: offers the dataset's images, and shows what the link asks for, or the first."""
         session, asked = self._session(request), linked(request) or Link()
         if session.begun():
-            return {self._parts.masks.status: ""}
+            return {self._parts.masks.status: gr.skip()}
         names = [offer.name for offer in self._engine.offers()]
         model = next((name for name in (asked.model, FIRST, *names) if name in names), None)
         second = asked.second if asked.second in names else ""
@@ -99,6 +118,8 @@ class Actions:
     def pick_modality(self, modality: str, request: gr.Request) -> Update:
         """Another modality: its first object's first image."""
         objects = self._choices.objects(modality)
+        if not objects:
+            return {self._parts.masks.status: view.problem("there is no image of this modality any more")}
         shown = {self._parts.picture.object: gr.update(choices=objects, value=objects[0])}
         return {**shown, **self.pick_object(modality, objects[0], EXAMPLES, request)}
 
@@ -127,29 +148,28 @@ class Actions:
 
         return self._done(request, work)
 
-    def upload(self, files: list[str] | None, request: gr.Request) -> Update:
+    def upload(self, files: Any, request: gr.Request) -> Update:
         """Files of the person's own."""
 
         def work(session: Session) -> Update:
-            session.upload([Path(file) for file in files or []])
+            session.upload(_uploaded(files))
             return self._whole(session)
 
         return {**self._done(request, work), self._parts.picture.files: None}
 
-    def change_origin(self, origin: str, of_object: str, image: str | None, request: gr.Request) -> Update:
-        """The dataset, or one's own."""
+    def change_origin(self, origin: str) -> Update:
+        """What there is to pick: of the dataset, or files of one's own. What is open stays until one is."""
         own = origin == layout.OWN
-        shown: Update = {
+        return {
             self._parts.picture.own: gr.update(visible=own),
             self._parts.picture.dataset: gr.update(visible=not own),
         }
-        return shown if own or not image else {**shown, **self.pick_image(image, of_object, request)}
 
     def turn(self, plane: str, index: int, window: str | None, request: gr.Request) -> Update:
         """Another plane, slice (counted from 1) or window."""
 
         def work(session: Session) -> Update:
-            place = int(index) - 1 if plane == session.view.plane else session.middle(plane)
+            place = _number(index, 1) - 1 if plane == session.view.plane else session.middle(plane)
             session.look(replace(session.view, plane=plane, index=place, window=window or None))
             return self._whole(session)
 
@@ -159,7 +179,7 @@ class Actions:
         """Another volume of a 4D file, counted from 1."""
 
         def work(session: Session) -> Update:
-            session.change_volume(int(number) - 1)
+            session.change_volume(_number(number, 1) - 1)
             return self._whole(session)
 
         return self._done(request, work)
@@ -180,17 +200,18 @@ class Actions:
 
         return self._done(request, work)
 
-    def encode(self, request: gr.Request) -> Update:
+    async def encode(self, request: gr.Request) -> Update:
         """Has the models see the picture, if it stays; without the session's lock, so that nothing waits."""
         session, status = self._session(request), self._parts.masks.status
         if session.study is None:
             return {status: gr.skip()}
         try:
             picture = session.picture
-            time.sleep(_STAYS)
+            await anyio.sleep(_STAYS)
             for name in session.controls.models:
                 if session.shows(picture):
-                    self._engine.encode(name, picture)
+                    work = partial(self._engine.encode, name, picture)
+                    await anyio.to_thread.run_sync(work, limiter=self._encoding)
         except InputError as error:
             return {status: view.problem(str(error))}
         return {status: gr.skip()}
@@ -277,12 +298,13 @@ class Actions:
     def everything(self, grid: int, rating: float, stability: float, request: gr.Request) -> Update:
         """Every mask that the first model finds from a grid of points; other sessions go on meanwhile."""
 
-        def work(session: Session) -> Update:
-            start = time.monotonic()
-            masks = session.everything(int(grid), float(rating), float(stability))
-            return scene.everything(self._parts, session, masks, time.monotonic() - start)
-
-        return self._done(request, work)
+        start = time.monotonic()
+        try:
+            found = self._session(request).everything(_number(grid, 16), float(rating), float(stability))
+        except InputError as error:
+            return {self._parts.masks.status: view.problem(str(error))}
+        took = time.monotonic() - start
+        return self._done(request, lambda session: scene.everything(self._parts, session, found, took))
 
     # What is kept
 
@@ -308,6 +330,27 @@ class Actions:
         """Makes a file of the kept masks."""
         kept = self._parts.masks.kept
         return self._done(request, lambda session: {kept: view.kept(session, session.download())})
+
+
+def _number(value: Any, default: int) -> int:
+    """The whole number of a field, which may be empty."""
+    return int(value) if isinstance(value, int | float) else default
+
+
+def _uploaded(files: Any) -> list[Path]:
+    """Where the files lie that a page says it has sent.
+
+    Raises:
+        InputError: one is no file that was sent: a client may name any.
+    """
+    folder = Path(get_upload_folder()).resolve()
+    found = []
+    for file in files if isinstance(files, list) else []:
+        path = Path(str(file.get("path") if isinstance(file, dict) else "")).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise InputError("that is no file that was uploaded; upload it again")
+        found.append(path)
+    return found
 
 
 def _models(first: str | None, second: str | None) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
 """Which images of the dataset there are to pick: examples of a pair, and a model's best and worst."""
 
-from leaderboard.store.extremes import extremes
-
 from cosmos1050k.errors import InputError
 from cosmos1050k.taxonomy import pair
 from leaderboard.demo.samples import Samples
+from leaderboard.store.extremes import extremes
 from leaderboard.store.read import BoardReader
 from leaderboard.store.views import DEFAULT
 

@@ -16,6 +16,7 @@ from leaderboard.demo.samples import Samples
 from leaderboard.demo.sessions import Sessions
 from leaderboard.store.read import BoardReader
 
+#: Values come as the page has them: Gradio would hold them against choices that it forgets with the page.
 _QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "trigger_mode": "always_last",
@@ -52,7 +53,7 @@ def _listen(app: gr.Blocks, trying: gr.Tab, parts: layout.Parts, actions: Action
         (picture.which.input, actions.pick_object, pick),
         (picture.image.input, actions.pick_image, [picture.image, picture.object]),
         (picture.files.upload, actions.upload, [picture.files]),
-        (picture.origin.input, actions.change_origin, [picture.origin, picture.object, picture.image]),
+        (picture.origin.input, actions.change_origin, [picture.origin]),
         (picture.frame.input, actions.change_volume, [picture.frame]),
         (picture.plane.input, actions.turn, view),
         (picture.index.input, actions.turn, view),
@@ -78,16 +79,17 @@ def _listen(app: gr.Blocks, trying: gr.Tab, parts: layout.Parts, actions: Action
         (models.mode.input, actions.change_mode, [models.mode]),
     ]
     for trigger, action, inputs in looking:
-        shown = trigger(action, list(inputs), everything, **_QUIET)
+        shown = trigger(action, list(inputs), everything, preprocess=False, **_QUIET)
         shown.then(None, js=links.FOLLOW).then(actions.encode, None, [masks.status], **_QUIET)
     for trigger, action, inputs in prompting:
-        trigger(action, list(inputs), answered, queue=False, **_QUIET)
+        trigger(action, list(inputs), answered, queue=False, preprocess=False, **_QUIET)
     for trigger, action, inputs in whole:
-        trigger(action, list(inputs), everything, **_QUIET)
+        trigger(action, list(inputs), everything, preprocess=False, **_QUIET)
     models.run.click(
         actions.everything,
         [models.grid, models.rating, models.stability],
         answered,
+        preprocess=False,
         **{**_QUIET, "show_progress": "minimal", "concurrency_limit": 1},
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ from leaderboard.models.base import Answer, Declaration, Segmenter
 
 #: Of everything's grid, per side.
 MOST_GRID = 64
+#: Pixels of a picture that everything is asked of, and masks that are given of it: they are held whole.
+MOST_PIXELS, MOST_MASKS = 2**22, 256
 _GIGABYTE = 2**30
 #: A model that is not here is looked for again after so many times as long as looking took.
 _PATIENCE = 50
@@ -154,6 +157,8 @@ class Engine:
             (answer,) = _answers(segmenter, embedding, given, previous)
             masks, rated = answer.masks, answer.predicted_iou
             taken = 1000 * (time.perf_counter() - started)
+        if not len(masks):
+            raise InputError(f"{model} has no mask for this")
         # A Segmenter's answer need have none: logits are what Interactive ones add.
         return Found(masks, rated, int(np.argmax(rated)), getattr(answer, "low", None), taken)
 
@@ -165,7 +170,8 @@ class Engine:
         predicted_iou: float = 0.88,
         stability: float = 0.95,
     ) -> list[NDArray[np.bool_]]:
-        """The masks H×W that a model finds without a prompt (S1), the largest first.
+        """The masks H×W that a model finds without a prompt (S1), the largest first; of more than
+        `MOST_MASKS` the best rated.
 
         Args:
             points_per_side: of the grid it is asked with.
@@ -185,13 +191,16 @@ class Engine:
         for name, value in (("predicted_iou", predicted_iou), ("stability", stability)):
             if not 0 <= value <= 1:
                 raise InputError(f"{name}: {value} is not within 0…1")
+        if picture.pixels.shape[0] * picture.pixels.shape[1] > MOST_PIXELS:
+            raise InputError(f"everything takes pictures of {MOST_PIXELS:,} pixels at most; prompt this one")
         with _told(model):
             from leaderboard.sam.everything import Filters  # loads torch
 
             segmenter, embedding = self._encoded(kind, picture)
             assert isinstance(segmenter, Interactive)
             filters = Filters(points_per_side, predicted_iou, stability)
-            return sorted(segmenter.everything(embedding, filters), key=np.count_nonzero, reverse=True)
+            best = islice(segmenter.everything(embedding, filters), MOST_MASKS)
+            return sorted(best, key=np.count_nonzero, reverse=True)
 
     def _encoded(self, kind: type[Segmenter], picture: Picture) -> tuple[Segmenter, Any]:
         """The model and its embedding of the picture."""

@@ -21,7 +21,7 @@ from leaderboard.demo.uploads import open_upload
 from leaderboard.demo.windows import Window
 
 #: Rounds of which the logits are remembered, for undo and for feeding a mask back.
-_ROUNDS = 64
+_ROUNDS = 16
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Session:
         self.answers: dict[str, Answer] = {}
         self._picture: Picture | None = None
         self._turned: dict[str, int] = {}
-        self._begun = False
+        self._begun = self.closed = False
         self._rounds: dict[tuple[str, Prompt], NDArray[np.float32]] = {}
 
     # What is looked at
@@ -104,7 +104,8 @@ class Session:
         """
         folder = self._new_folder()
         try:
-            moved = [_moved(file, folder / f"{number:05d}") for number, file in enumerate(files)]
+            once = dict.fromkeys(files)
+            moved = [_moved(file, folder / f"{number:05d}") for number, file in enumerate(once)]
             opened = folder / "opened"
             opened.mkdir()
             study = open_upload(moved, opened)
@@ -229,7 +230,7 @@ class Session:
 
     def _remember(self, model: str, prompt: Prompt, found: Found, candidate: int) -> None:
         if found.low is not None:
-            self._rounds[model, prompt] = found.low[candidate]
+            self._rounds[model, prompt] = found.low[candidate].copy()
             while len(self._rounds) > _ROUNDS:
                 self._rounds.pop(next(iter(self._rounds)))
 
@@ -241,16 +242,22 @@ class Session:
     def everything(
         self, points_per_side: int, predicted_iou: float, stability: float
     ) -> list[NDArray[np.bool_]]:
-        """All masks that the first model finds without a prompt, the largest first.
+        """All masks that the first model finds without a prompt, the largest first. It takes long, and is the
+        one thing that is not to be called with the lock held.
 
         Raises:
-            InputError: as `Engine.everything`.
+            InputError: as `Engine.everything`; or another picture is shown by now.
         """
-        self.clear()
-        if not self.controls.models:
-            raise InputError("choose a model first")
-        model = self.controls.models[0]
-        return self._engine.everything(model, self.picture, points_per_side, predicted_iou, stability)
+        with self.lock:
+            picture = self.picture
+            if not self.controls.models:
+                raise InputError("choose a model first")
+            model = self.controls.models[0]
+            self.clear()
+        masks = self._engine.everything(model, picture, points_per_side, predicted_iou, stability)
+        if not self.shows(picture):
+            raise InputError("another picture is shown by now: find everything again")
+        return masks
 
     # What is kept
 
@@ -295,7 +302,12 @@ class Session:
         return self.study.nbytes if self.study else 0
 
     def close(self) -> None:
-        """Lets go of everything and deletes what was uploaded."""
+        """Ends it: lets go of everything and deletes what was uploaded; nothing can be opened any more."""
+        with self.lock:
+            self.closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
         with self.lock:
             self.study = self.sample = self.target = self._picture = None
             self._kept.clear()
@@ -305,7 +317,7 @@ class Session:
                 self._folder = None
 
     def _begin(self, study: Study, sample: Sample | None, folder: Path | None) -> None:
-        self.close()
+        self._let_go()
         self.study, self.sample, self._folder = study, sample, folder
         plane = study.planes[0]
         self.look(View(plane, study.depth(plane) // 2))
@@ -317,9 +329,16 @@ class Session:
 
 
 def _moved(file: Path, folder: Path) -> Path:
-    """The file in a folder of its own: two may have one name."""
+    """The file in a folder of its own: two may have one name.
+
+    Raises:
+        InputError: it is gone, as when somebody else sends the same file in the same moment.
+    """
     folder.mkdir()
-    return Path(shutil.move(file, folder / file.name))
+    try:
+        return Path(shutil.move(file, folder / file.name))
+    except OSError:
+        raise InputError(f"{file.name}: it did not stay; upload it again") from None
 
 
 def _as_study(sample: Sample) -> Study:

@@ -4,12 +4,15 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.samples import Samples
 from leaderboard.demo.session import Session
+
+#: Seconds between two looks for idle sessions.
+_LOOK = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ class Sessions:
         self._folder = folder
         self._lock = threading.Lock()
         self._held: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        self._stop = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def of(self, key: str) -> Session:
         """The session of a key, a new one if there is none."""
@@ -47,17 +52,29 @@ class Sessions:
             session = held[0] if held else Session(self._engine, self._samples, self._folder)
             self._held[key] = session, time.monotonic()
             ended = self._superfluous()
-        for one in ended:
-            one.close()
+        self._close(ended)
         return session
 
-    def _superfluous(self) -> list[Session]:
-        """Takes out those that are idle or too many, never the newest."""
+    def _close(self, ended: Iterable[Session]) -> None:
+        """Each in a thread of its own: what one is still doing is nothing that others should wait for."""
+        for one in ended:
+            threading.Thread(target=one.close, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Ends the idle ones, though nobody comes."""
+        while not self._stop.wait(_LOOK):
+            with self._lock:
+                ended = self._superfluous(newest=True)
+            self._close(ended)
+
+    def _superfluous(self, newest: bool = False) -> list[Session]:
+        """Takes out those that are idle or too many; the newest only if `newest`, and if it is idle."""
         now, found = time.monotonic(), []
         total = sum(session.nbytes for session, _ in self._held.values())
-        while len(self._held) > 1:
+        while len(self._held) > (0 if newest else 1):
             key, (session, used) = next(iter(self._held.items()))
-            if now - used < self._idle and len(self._held) <= self._most and total <= self._bytes:
+            many = len(self._held) > self._most or (total > self._bytes and len(self._held) > 1)
+            if now - used < self._idle and not many:
                 break
             total -= session.nbytes
             del self._held[key]
@@ -78,5 +95,6 @@ class Sessions:
 
     def close(self) -> None:
         """Ends all."""
+        self._stop.set()
         for key in list(self._held):
             self.end(key)

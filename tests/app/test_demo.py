@@ -25,6 +25,10 @@ from tests.app.conftest import Serve
 pytestmark = pytest.mark.browser
 
 SHAPE = (30, 24, 7)
+#: A picture of one pixel.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
@@ -243,10 +247,7 @@ def test_a_broken_upload_is_explained(page: Page, address: str, tmp_path: Path) 
 def test_an_upload_is_private_and_goes_with_its_page(
     browser: Browser, address: str, tmp_path: Path, temporary: Path
 ) -> None:
-    png = base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-    )
-    (tmp_path / "mine.png").write_bytes(png)
+    (tmp_path / "mine.png").write_bytes(PNG)
     page = browser.new_page()
     open_demo(page, address)
     bring(page, tmp_path / "mine.png")

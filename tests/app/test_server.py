@@ -13,12 +13,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from fastapi.testclient import TestClient
+from PIL import Image
 
 from app import options
 from app.__main__ import bound
 from app.options import READ_ONLY, Options, for_space, host_and_port
+from app.server import build_server
 from cosmos1050k.errors import InputError
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
@@ -122,3 +126,17 @@ def test_the_space_is_described_as_the_project_is() -> None:
     assert f">={header['python_version']}" == project["requires-python"]
     assert (ROOT / header["app_file"]).samefile(options.__file__.replace("options", "__main__"))
     assert len(header["short_description"]) <= 60  # the Hub takes no more
+
+
+def test_a_file_that_was_not_uploaded_is_not_opened(sample_state: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "secret.png")
+    with TestClient(build_server(Options(state=sample_state, data=tmp_path))) as client:
+        config = client.get("/config").json()
+        (files,) = (part["id"] for part in config["components"] if part["type"] == "file")
+        (event,) = (one["id"] for one in config["dependencies"] if [files, "upload"] in one["targets"])
+        given = [{"path": str(tmp_path / "secret.png"), "meta": {"_type": "gradio.FileData"}}]
+        asked = {"data": [given], "fn_index": event, "session_hash": "stranger"}
+        told = client.post("/gradio_api/run/predict", json=asked)
+        assert told.status_code >= 400
+        assert "data:image" not in told.text
+    assert (tmp_path / "secret.png").exists()

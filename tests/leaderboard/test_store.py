@@ -20,7 +20,7 @@ from tests.leaderboard.store_queries import query
 #: The tables of facts and numbers.
 NUMBERS = (
     "objects", "scores", "pairs", "coverage", "pair_scores", "group_scores", "contacts", "contact_scores",
-    "all_scores",
+    "source_scores", "all_scores",
 )  # fmt: skip
 BOARDS = [
     (strategy, selection)
@@ -180,7 +180,7 @@ def test_a_models_numbers_do_not_hang_on_the_others(scored: Scored, board: Path,
     other = scored.copy(tmp_path)
     other.models = ["better"]
     other.board()
-    for table in ("pair_scores", "group_scores", "contact_scores", "coverage"):
+    for table in ("pair_scores", "group_scores", "contact_scores", "source_scores", "coverage"):
         columns = "* exclude (rank)" if table in ("pair_scores", "group_scores") else "*"
         text = f"select {columns} from {table} where model = 'better'"
         assert query(other.path, text) == query(board, text)

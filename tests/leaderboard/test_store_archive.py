@@ -5,6 +5,7 @@ import pytest
 from cosmos1050k.errors import InputError
 from leaderboard.store import views
 from leaderboard.store.build import BoardOptions
+from leaderboard.store.filters import Filter, ranking
 from leaderboard.store.publish import ARCHIVE, archived, publish
 from leaderboard.store.read import BoardReader
 from tests.leaderboard import boards, dataset
@@ -27,6 +28,9 @@ def test_a_board_of_another_version_sends_the_old_one_to_the_archive(scored: Sco
     publish(board(other), state)
     old = BoardReader(state)
     dataset_version = old.board()["dataset_version"]
+    asked = Filter(source="first")
+    of_source = ranking(old, asked)
+    assert of_source.rows[0].cell.dice is not None
     before = views.models_view(old), views.pairs_view(old), old.board(), old.contacts("S5"), old.left_out()
     publish(board(other), state)
     other.manifest("box", seconds=3.0)
@@ -44,6 +48,7 @@ def test_a_board_of_another_version_sends_the_old_one_to_the_archive(scored: Sco
         kept.left_out(),
     )
     assert after == before
+    assert ranking(kept, asked) == of_source
     with pytest.raises(InputError, match="an archived board keeps no single scores"):
         kept.cases("Kidney-CT", "S5")
     assert (state / "boards" / ARCHIVE / f"{dataset_version}-1.duckdb").stat().st_size < 4_000_000

@@ -49,7 +49,7 @@ def shown(reader: BoardReader) -> str:
 def offsets(size: int) -> list[int]:
     """Where a file may be cut: at its headers, at blocks, in between, at its last byte."""
     edges = {1, 8, 12, 4095, 4096, 8192, 12288, 12289, size - 1, size - 4096}
-    return sorted(edges | set(range(0, size, size // 16)))
+    return sorted(edges | set(range(0, size, size // 8)))
 
 
 def test_a_half_written_board_leaves_the_last_one(three: list[Path], tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_half_written_board_leaves_the_last_one(three: list[Path], tmp_path: P
     reader, whole = BoardReader(tmp_path), three[1].read_bytes()
     assert shown(reader) == "first"
     assert reader.trouble() is None
+    bad = point(tmp_path, "second.duckdb")
     for offset in offsets(len(whole)):
-        bad = point(tmp_path, "second.duckdb")
         bad.write_bytes(whole[:offset])
         for one in (reader, BoardReader(tmp_path)):  # open since before, and opened now
             assert shown(one) == "first"
@@ -67,12 +67,8 @@ def test_a_half_written_board_leaves_the_last_one(three: list[Path], tmp_path: P
             assert f"{bad}: not a whole board (" in trouble
             assert trouble.endswith("); run `make repro`; until then the board first is shown")
             assert "\n" not in trouble
-        bad.unlink()
-        publish(three[1], tmp_path)
-        assert shown(reader) == "second"
-        assert reader.trouble() is None
-        publish(three[0], tmp_path)
-        assert shown(reader) == "first"
+    publish(three[1], tmp_path)
+    assert (shown(reader), reader.trouble()) == ("second", None)
 
 
 def folder(path: Path) -> None:

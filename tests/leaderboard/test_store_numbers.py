@@ -6,11 +6,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from leaderboard import comparison
 from leaderboard.contamination import TrainedOn
+from leaderboard.evaluate import BoardRows
 from leaderboard.store import views
 from leaderboard.store.build import BoardOptions
 from leaderboard.store.publish import publish
@@ -19,7 +21,7 @@ from tests.leaderboard import boards, dataset
 from tests.leaderboard.boards import Scored
 from tests.leaderboard.segmenters import guesser
 from tests.leaderboard.store_queries import query
-from tests.leaderboard.test_store import scores_on_board
+from tests.leaderboard.test_store import BOARDS, scores_on_board, slow_pairs
 
 FEW = BoardOptions(bootstrap_draws=100)
 
@@ -195,3 +197,47 @@ def test_the_paper_s_values_are_shown_unranked_and_not_of_phantoms(
     made.board(options=FEW)
     publish(made.path, tmp_path)
     assert views.reported_view(BoardReader(tmp_path)) == []
+
+
+@pytest.mark.parametrize(("strategy", "selection"), BOARDS)
+def test_numbers_of_a_source_are_those_of_its_rows(
+    scored: Scored, board: Path, strategy: str, selection: str
+) -> None:
+    expected: dict[tuple[str, str, str | None], list[Any]] = {}
+    for source, scores in scores_on_board(scored, strategy).groupby("source"):
+        for (model, pair), row in slow_pairs(scores, selection).items():
+            expected[source, model, pair] = [row["dice"], row["images"], row["patients"], None]
+        for model, own in scores.groupby("model"):
+            dice = [row[0] for (of, name, _), row in expected.items() if (of, name) == (source, model)]
+            patients = len(own["patient"].unique())
+            expected[source, model, None] = [np.mean(dice), None, patients, len(dice)]
+    found = query(
+        board,
+        """select source, model, pair, dice, images, patients, pairs from source_scores
+        where strategy = ? and selection = ?""",
+        strategy, selection,
+    )  # fmt: skip
+    assert len(found) == len(expected) > 8
+    for source, model, pair, *values in found:
+        for value, wanted in zip(values, expected[source, model, pair], strict=True):
+            assert value == (wanted if wanted is None else pytest.approx(wanted, abs=1e-8))
+
+
+def test_a_pair_of_one_source_has_the_same_interval_in_both_tables(tmp_path: Path) -> None:
+    scored = Scored(tmp_path)
+    for number, modality in enumerate(("CT", "Colonoscopy")):  # the second one's draws are not the first's
+        cases = [case for case in dataset.cases(60, seed=number, slices=1) if case.modality == modality]
+        scored.build(f"source{number}", cases)
+    scored.score(boards.MODELS[2], strategies=("S5",))
+    scored.board(rows=BoardRows(images_per_pair=1000), options=BoardOptions(bootstrap_draws=300))
+    columns = "pair, selection, dice, low, high, images, patients"
+    in_pairs = query(scored.path, f"select {columns} from pair_scores order by all")
+    of_source = f"select {columns} from source_scores where pair is not null order by all"
+    assert query(scored.path, of_source) == in_pairs
+    assert len({row[0] for row in in_pairs}) == 4
+    assert all(row[3] is not None for row in in_pairs)
+    # Each source is all of a modality, and no other: so are the means.
+    means = "select selection, dice, low, high, patients from source_scores where pair is null order by all"
+    of_modality = """select selection, headline, low, high, patients from group_scores
+        where grouped = 'modality' order by all"""
+    assert query(scored.path, means) == query(scored.path, of_modality)
