@@ -22,7 +22,7 @@ HEADER = f"""<header class="board-header"><h1>{TITLE}</h1>
 #: Tabs by the name that a link has for them.
 LEADERBOARD = "leaderboard"
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
-_PAGES_REMEMBERED = 500
+_PAGES_REMEMBERED = 100
 #: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
 _SWEEP = (60, 600)
 

@@ -59,7 +59,7 @@ def modalities(reader: BoardReader, place: Place) -> Shown:
         (found["name"], found["model"]): views.Cell(
             found["headline"], found["low"], found["high"], greyed=models[found["model"]]
         )
-        for found in reader.headlines(place.selection, "modality")
+        for found in reader.headlines(place.selection, "modality", strategy=place.strategy)
         if found["strategy"] == place.strategy and found["model"] in models
     }
     names = sorted({pair["modality"] for pair in reader.pair_list()})

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from leaderboard.store.publish import publish
 from tests.app.boards import HOSTILE_SOURCE, Made, make_board
@@ -29,6 +29,8 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+expect.set_options(timeout=20_000)  # a machine that runs other tests beside these is slow
 
 Serve = Callable[..., AbstractContextManager[str]]
 

@@ -224,6 +224,18 @@ def test_a_ranking_is_what_slow_loops_find(invented: Path) -> None:
         assert bool(found.note) != found.ranked
 
 
+def test_a_mean_of_one_of_two_pairs_has_no_interval_either(invented: Path) -> None:
+    # model-004 lacks one of the modality's two pairs.
+    (last,) = query((invented / "boards/current.duckdb").resolve(), "select modality from pairs offset 10")
+    lacking = {
+        row.model: row.cell
+        for row in ranking(BoardReader(invented), Filter(modality=last[0], contact="other_source")).rows
+        if (row.pairs, row.of_pairs) == (1, 2)
+    }
+    assert set(lacking) == {"model-004", "model-009"}
+    assert all(cell.dice is not None and cell.low is cell.high is None for cell in lacking.values())
+
+
 def test_the_whole_board_is_what_cosmos_board_shows(reader: BoardReader) -> None:
     for strategy in ("S1", "S2", "S5", "S6"):
         own = [row for row in ranking(reader, Filter(strategy)).rows if row.kind != "reported"]

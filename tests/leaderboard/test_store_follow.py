@@ -144,6 +144,16 @@ def test_a_board_that_is_damaged_while_it_is_shown(three: list[Path], tmp_path: 
     assert (shown(reader), reader.trouble()) == ("second", None)
 
 
+def test_another_file_in_the_place_of_the_board_that_is_shown(three: list[Path], tmp_path: Path) -> None:
+    target = publish(three[0], tmp_path)
+    reader = BoardReader(tmp_path)
+    assert shown(reader) == "first"
+    text(tmp_path / "text")
+    (tmp_path / "text").replace(target)  # larger than the board, which DuckDB still has open
+    assert shown(reader) == "first"
+    assert "no DuckDB file); run `make repro`; until then the board first is shown" in str(reader.trouble())
+
+
 def test_bytes_that_rot_while_they_are_shown(three: list[Path], tmp_path: Path) -> None:
     target = publish(three[0], tmp_path)
     reader = BoardReader(tmp_path)
