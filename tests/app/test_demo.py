@@ -79,6 +79,7 @@ def rows(page: Page) -> list[list[str]]:
 def choose(page: Page, label: str, option: str) -> None:
     controls(page).get_by_label(label, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0)  # it fades
 
 
 def bring(page: Page, *files: Path) -> None:

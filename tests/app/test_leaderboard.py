@@ -47,6 +47,7 @@ def table(page: Page) -> list[dict[str, str]]:
 def pick(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0)  # it fades
 
 
 def view(page: Page, name: str) -> None:
