@@ -75,7 +75,7 @@ def take(browser: Browser, address: str, out: Path) -> None:
 def _write(page: Page, path: Path, whole: bool = True) -> None:
     """A picture of the whole page, or of what is seen of it, in 256 colours: a third of the size."""
     taken = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
-    taken.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    taken.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _prompted(page: Page) -> None:

@@ -21,13 +21,16 @@ from tests.app.large import make_large
 
 pytestmark = pytest.mark.slow
 
-#: `COSMOS_LOAD_SECONDS=30` tries it in short.
+#: `COSMOS_LOAD_SECONDS=45` tries it in short, without a judgement on the memory.
 SECONDS = int(os.environ.get("COSMOS_LOAD_SECONDS", "300"))
 VIEWERS, CLICKERS = 100, 10
 VIEW_EVERY, CLICK_EVERY = 10, 3
+#: Seconds until all have come.
+STARTING = 20
+MINUTE = 60
 #: Milliseconds within which nineteen of twenty board views are shown.
 VIEW_MS = 1000
-#: Bytes by which the server's memory may grow from the first minute to the last.
+#: Bytes by which the server's memory may grow from the first minute's second half to the last minute.
 GROWTH = 50_000_000
 
 
@@ -60,10 +63,12 @@ def test_many_look_and_click_at_once(serve: Serve, sample: Made, tmp_path: Path)
     assert not slow
     clicks = people.pop("a click is answered by a mask").requests
     views = sum(one.requests for one in people.values())
-    assert views > 0.9 * VIEWERS * SECONDS / VIEW_EVERY
-    assert clicks > 0.9 * CLICKERS * SECONDS / CLICK_EVERY
-    first, last = memory[len(memory) // 10 : len(memory) // 5], memory[-len(memory) // 5 :]
-    assert statistics.median(last) - statistics.median(first) < GROWTH
+    steady = SECONDS - STARTING
+    assert views > 0.9 * VIEWERS * steady / VIEW_EVERY
+    assert clicks > 0.9 * CLICKERS * steady / CLICK_EVERY
+    if SECONDS > 2 * MINUTE:  # before, what is remembered is still being gathered
+        first, last = memory[MINUTE // 2 : MINUTE], memory[-MINUTE:]
+        assert statistics.median(last) - statistics.median(first) < GROWTH
 
 
 def run(address: str, file: Path) -> tuple[dict[tuple[str, str], Counted], list[int]]:
@@ -75,7 +80,8 @@ def run(address: str, file: Path) -> tuple[dict[tuple[str, str], Counted], list[
     command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("load") / "locustfile.py")]
     command += ["--headless", "--only-summary", "--skip-log", "--json-file", str(file), "--host", address]
     people = VIEWERS + CLICKERS
-    command += ["--users", str(people), "--spawn-rate", "100", "--run-time", f"{SECONDS}s"]
+    rate = people / VIEW_EVERY  # they come one by one over the time between two views, and so they go on
+    command += ["--users", str(people), "--spawn-rate", str(rate), "--run-time", f"{SECONDS}s"]
     environ = {**os.environ, "COSMOS_VIEWERS": str(VIEWERS), "COSMOS_CLICKERS": str(CLICKERS)}
     server, memory = server_of(address), []
     locust = subprocess.Popen(command, cwd=ROOT, env=environ)

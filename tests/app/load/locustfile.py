@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-import gevent
 from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
 
@@ -65,10 +64,6 @@ class Viewer(_Person):
     fixed_count = int(os.environ.get("COSMOS_VIEWERS", "100"))
     wait_time = constant_pacing(VIEW_EVERY)
 
-    def on_start(self) -> None:
-        super().on_start()
-        gevent.sleep(_random.uniform(0, VIEW_EVERY))
-
     @task(6)
     def opens(self) -> None:
         with timed(self, PERSON, "a view is opened by its link"):
@@ -113,7 +108,6 @@ class Clicker(_Person):
 
     def on_start(self) -> None:
         super().on_start()
-        gevent.sleep(_random.uniform(0, CLICK_EVERY))
         app = _known["app"]
         self.canvas = app.component(elem_id="demo-canvas")
         self.clicks, self.points = 0, []
