@@ -42,7 +42,7 @@ def build_api(reader: BoardReader, engine: Engine, options: Options, folder: Cal
         folder: gives a new private folder for an upload.
     """
     api = FastAPI(title="COSMOS 1050K", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
-    tables = Tables(reader)
+    tables, most = Tables(reader), options.max_upload_bytes + _FORM_BYTES
     for path, ask, also in (
         ("/board", tables.board, ()),
         ("/models", tables.models, ()),
@@ -56,9 +56,8 @@ def build_api(reader: BoardReader, engine: Engine, options: Options, folder: Cal
         Prompting(engine, folder).ask,
         methods=["POST"],
         responses=_refusals(400, 404, 408, 413, 415, 422, 503),
-        max_body_size=options.max_upload_bytes + _FORM_BYTES,
+        max_body_size=most,
     )
-    most = options.max_upload_bytes + _FORM_BYTES
     api.add_middleware(Gate, most_bytes=most)
     api.add_exception_handler(RequestValidationError, _unfit)
     api.add_exception_handler(StarletteHTTPException, _refused(most))

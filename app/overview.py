@@ -54,13 +54,10 @@ def heat(reader: BoardReader, place: Place) -> Shown:
 def modalities(reader: BoardReader, place: Place) -> Shown:
     """Headlines per modality, of the first models."""
     rows = [row for row in _ranked(reader, place) if row.cell.dice is not None][:_MOST]
-    models = {row.model: row.cell.greyed for row in rows}
+    models = [row.model for row in rows]
     cells = {
-        (found["name"], found["model"]): views.Cell(
-            found["headline"], found["low"], found["high"], greyed=models[found["model"]]
-        )
-        for found in reader.headlines(place.selection, "modality", strategy=place.strategy)
-        if found["strategy"] == place.strategy and found["model"] in models
+        (found.name, found.model): found.cells[place.strategy]
+        for found in views.groups_view(reader, place.selection, "modality", place.strategy)
     }
     names = sorted({pair["modality"] for pair in reader.pair_list()})
     series = {model: [_bar(cells.get((name, model), _NONE)) for name in names] for model in models}

@@ -248,7 +248,7 @@ def compare(reader: BoardReader, place: Place) -> Shown:
     text = (
         f"Verdict of {place.model} in the mean over {board.plural(len(each), 'pair')}: "
         f"{whole[0]['verdict']}. "
-        "Plain bars: the 95 % interval leaves out 0; hatched ones show no difference."
+        "Plain bars: the 95 % interval leaves out 0; of hatched ones it does not, or there is none."
     )
     explained = [
         f"Verdict: of {place.model}; few cases: fewer than {FEWEST_PATIENTS} patients. Of many pairs one in "

@@ -1,6 +1,5 @@
 """What the demo's components do. What a person has lies in the session; an action gives what changed."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from app.components import canvas
 from app.demo import layout, scene, view
 from app.demo.choices import BEST, EXAMPLES, WORST, Choices, picked
 from app.demo.linked import Link, linked
+from app.demo.scene import Update
 from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.prompting import Prompt
@@ -23,15 +23,12 @@ from leaderboard.demo.samples import stored_prompt
 from leaderboard.demo.session import Controls, Session
 from leaderboard.demo.sessions import Sessions
 
-Update = dict[Any, Any]
 #: The model chosen at first, if it is here: the platform's own, which answers at once.
 FIRST = "sam_nano"
 #: Seconds that a picture must stay before a model encodes it: who scrolls shall not wait for what is passed.
 _STAYS = 0.3
 #: Seconds that an action waits for the one before it.
 _PATIENCE = 5.0
-
-log = logging.getLogger(__name__)
 
 
 class Actions:
@@ -297,7 +294,6 @@ class Actions:
 
     def everything(self, grid: int, rating: float, stability: float, request: gr.Request) -> Update:
         """Every mask that the first model finds from a grid of points; other sessions go on meanwhile."""
-
         start = time.monotonic()
         try:
             found = self._session(request).everything(_number(grid, 16), float(rating), float(stability))

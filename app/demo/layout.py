@@ -11,8 +11,8 @@ PROMPTS, EVERYTHING = "Prompts", "Everything"
 NO_MODEL = ("none", "")
 BY_HAND = "By hand"
 ABOUT_FILES = """<p class="demo-note">PNG, JPG, TIFF, NIfTI, MetaImage, NRRD or DICOM: one file, or a series
-as several files or a zip. They stay in a private folder of this server until you leave the page; nobody else
-sees them. Not for patient care.</p>"""
+as several files or a zip. They lie in a private folder of this server until you leave the page; what could
+not be opened goes within minutes. Not for patient care.</p>"""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from leaderboard.metrics import dices
 from leaderboard.strategies import STRATEGIES
 
 Update = dict[Any, Any]
-#: The value of the default window: Gradio takes no None as a choice.
-MIN_MAX = ""
+#: The value of no window: Gradio takes no None as a choice.
+_NO_WINDOW = ""
 
 
 def whole(parts: layout.Parts, session: Session) -> Update:
@@ -44,8 +44,8 @@ def whole(parts: layout.Parts, session: Session) -> Update:
         ),
         picture.index: gr.update(maximum=max(depth, 2), value=session.view.index + 1, visible=depth > 1),
         picture.window: gr.update(
-            choices=[(view.MIN_MAX, MIN_MAX), *((name, name) for name in session.windows())],
-            value=session.view.window or MIN_MAX,
+            choices=[(view.MIN_MAX, _NO_WINDOW), *((name, name) for name in session.windows())],
+            value=session.view.window or _NO_WINDOW,
             visible=bool(study.windows),
         ),
         picture.target: gr.update(

@@ -1,7 +1,6 @@
 """Puts the demo together: which component calls which action, and what it may change."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import gradio as gr
@@ -22,6 +21,7 @@ _QUIET: dict[str, Any] = {
     "trigger_mode": "always_last",
     "concurrency_limit": None,
     "api_visibility": "private",
+    "preprocess": False,
 }
 
 
@@ -79,20 +79,19 @@ def _listen(app: gr.Blocks, trying: gr.Tab, parts: layout.Parts, actions: Action
         (models.mode.input, actions.change_mode, [models.mode]),
     ]
     for trigger, action, inputs in looking:
-        shown = trigger(action, list(inputs), everything, preprocess=False, **_QUIET)
+        shown = trigger(action, list(inputs), everything, **_QUIET)
         shown.then(None, js=links.FOLLOW).then(actions.encode, None, [masks.status], **_QUIET)
     for trigger, action, inputs in prompting:
-        trigger(action, list(inputs), answered, queue=False, preprocess=False, **_QUIET)
+        trigger(action, list(inputs), answered, queue=False, **_QUIET)
     for trigger, action, inputs in whole:
-        trigger(action, list(inputs), everything, preprocess=False, **_QUIET)
+        trigger(action, list(inputs), everything, **_QUIET)
     models.run.click(
         actions.everything,
         [models.grid, models.rating, models.stability],
         answered,
-        preprocess=False,
         **{**_QUIET, "show_progress": "minimal", "concurrency_limit": 1},
     )
 
 
 def _components(part: object) -> list[Block]:
-    return [getattr(part, field.name) for field in fields(part)]  # type: ignore[arg-type]
+    return list(vars(part).values())

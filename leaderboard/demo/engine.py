@@ -3,13 +3,11 @@
 import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from leaderboard import models
 from leaderboard.demo.prompting import KINDS, Found, Interactive, Offer, Picture, Prompt, answerable
 from leaderboard.machine import Machine
 from leaderboard.models.base import Answer, Declaration, Segmenter
+from leaderboard.remembered import Remembered
 
 #: Of everything's grid, per side.
 MOST_GRID = 64
@@ -28,60 +27,7 @@ _GIGABYTE = 2**30
 #: A model that is not here is looked for again after so many times as long as looking took.
 _PATIENCE = 50
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
 log = logging.getLogger(__name__)
-
-
-class Remembered(Generic[Key, Value]):
-    """What is expensive to make: made once, however many threads ask for it, the last used kept.
-
-    Args:
-        limit: what all that is kept may measure together; what alone is larger is not kept.
-        measure: of one thing.
-    """
-
-    def __init__(self, limit: float, measure: Callable[[Value], float] = lambda _: 1) -> None:
-        self._limit, self._measure = limit, measure
-        self._kept: OrderedDict[Key, Value] = OrderedDict()
-        self._making: dict[Key, Future[Value]] = {}
-        self._lock = threading.Lock()
-        self.held: float = 0
-
-    def __contains__(self, key: Key) -> bool:
-        with self._lock:
-            return key in self._kept
-
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """What is kept, or what `make` gives; whoever waits for it gets its error too."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            awaited = self._making.get(key)
-            made: Future[Value] = self._making.setdefault(key, Future())
-        if awaited is not None:
-            return awaited.result()
-        try:
-            value = make()
-        except BaseException as error:
-            with self._lock:
-                del self._making[key]
-            made.set_exception(error)
-            raise
-        with self._lock:
-            self._keep(key, value)
-            del self._making[key]
-        made.set_result(value)
-        return value
-
-    def _keep(self, key: Key, value: Value) -> None:
-        self._kept[key] = value
-        self.held += self._measure(value)
-        while self.held > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self.held -= self._measure(oldest)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
+from leaderboard.remembered import Remembered
 from leaderboard.selection import SELECTIONS
 from leaderboard.statistics import QUANTILES
 from leaderboard.store.facts import EVERYTHING, METRICS, ROUNDED
 from leaderboard.store.follow import Follower
-from leaderboard.store.memory import Memory
 from leaderboard.store.publish import ARCHIVE, CURRENT, STATE, archived, damaged
 
 #: Answers that a reader keeps.
@@ -66,7 +66,7 @@ class BoardReader:
                 raise InputError(f"no board {old!r} in {state / 'boards' / ARCHIVE}; {has}")
             link = state / "boards" / ARCHIVE / f"{old}.duckdb"
         self._follower = Follower(link)
-        self._memory = Memory(REMEMBERED)
+        self._remembered: Remembered[Hashable, Any] = Remembered(REMEMBERED)
 
     def build_id(self) -> str:
         """Of the board that is shown now; without a question to the database.
@@ -99,7 +99,7 @@ class BoardReader:
                 return answer
 
             try:
-                return self._memory.get((build_id, make, arguments), of_one_board)
+                return self._remembered.get((build_id, make, arguments), of_one_board)
             except _AnotherBoard:
                 continue
 

@@ -11,7 +11,6 @@ import pytest
 
 from cosmos1050k.errors import InputError
 from leaderboard.store import follow
-from leaderboard.store.memory import Memory
 from leaderboard.store.publish import CURRENT, publish
 from leaderboard.store.read import REMEMBERED, BoardReader
 
@@ -252,41 +251,8 @@ def test_no_more_is_remembered_than_there_is_room_for(three: list[Path], tmp_pat
     reader = BoardReader(tmp_path)
     for number in range(3 * REMEMBERED):
         assert reader.remembered(twice, number) == 2 * number
-    assert len(reader._memory) == REMEMBERED
+    assert reader._remembered.held == REMEMBERED
 
 
 def twice(reader: BoardReader, number: int) -> int:
     return 2 * number
-
-
-def test_who_asks_at_the_same_time_waits_for_one_answer() -> None:
-    memory, made, ready = Memory(4), [], threading.Barrier(8)
-
-    def make() -> int:
-        made.append(1)
-        time.sleep(0.05)
-        return 7
-
-    def ask(_: int) -> int:
-        ready.wait()
-        return memory.get("key", make)
-
-    with ThreadPoolExecutor(8) as threads:
-        assert set(threads.map(ask, range(8))) == {7}
-    assert len(made) == 1
-
-
-def test_an_error_is_not_remembered_and_the_oldest_goes_first() -> None:
-    memory = Memory(2)
-
-    def fail() -> int:
-        raise InputError("once")
-
-    with pytest.raises(InputError):
-        memory.get("a", fail)
-    assert memory.get("a", lambda: 1) == 1
-    assert memory.get("b", lambda: 2) == 2
-    assert memory.get("a", lambda: 3) == 1  # used last
-    assert memory.get("c", lambda: 4) == 4
-    assert [memory.get(key, lambda: 0) for key in ("a", "c")] == [1, 4]
-    assert memory.get("b", lambda: 5) == 5

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import save_file
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as Network
 
 from leaderboard import finetuned, models, weights
-from leaderboard.demo.engine import Engine, Remembered, size_of
+from leaderboard.demo.engine import Engine, size_of
 from leaderboard.demo.prompting import Picture, Prompt
 from leaderboard.models.box import Box
 from leaderboard.models.grabcut import GrabCut
@@ -191,29 +189,6 @@ def test_no_other_mask_is_taken(previous: np.ndarray) -> None:
 # What is remembered
 
 
-@given(st.lists(st.integers(0, 6), max_size=40))
-def test_the_last_used_are_kept_within_the_limit(asked: list[int]) -> None:
-    """Thing number n measures n; what is kept are the longest run of last used ones that fits."""
-    remembered: Remembered[int, int] = Remembered(10, lambda value: value)
-    order: list[int] = []
-    for key in asked:
-        made: list[int] = []
-        assert remembered.get(key, lambda key=key, made=made: made.append(key) or key) == key
-        assert made == ([] if key in order else [key])
-        order = [other for other in order if other != key] + [key]
-        while sum(order) > 10:
-            order.pop(0)
-        assert [other for other in range(7) if other in remembered] == sorted(order)
-        assert remembered.held == sum(order)
-
-
-def test_what_is_larger_than_the_limit_is_given_but_not_kept() -> None:
-    remembered: Remembered[str, int] = Remembered(10, lambda value: value)
-    assert remembered.get("large", lambda: 11) == 11
-    assert "large" not in remembered
-    assert remembered.held == 0
-
-
 def test_the_embeddings_are_bounded_by_their_bytes(encoded: list[int]) -> None:
     (one,) = models.get("sam_nano").embed([shown().rgb])
     encoded.clear()
@@ -251,25 +226,6 @@ def test_a_picture_is_encoded_once_for_prompts_and_threads(encoded: list[int]) -
     for number, masks in enumerate(found):
         alone = engine.ask("sam_nano", shown(), Prompt(((5 * number, 20, True),)))
         assert np.array_equal(masks, alone.masks)
-
-
-def test_who_waits_for_what_fails_is_told_too_and_the_next_tries_again() -> None:
-    remembered: Remembered[str, int] = Remembered(1)
-    asked, failing = threading.Event(), threading.Event()
-
-    def fail() -> int:
-        asked.set()
-        failing.wait(10)
-        raise OSError("no")
-
-    with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(remembered.get, "key", fail)
-        assert asked.wait(10)
-        second = threads.submit(remembered.get, "key", lambda: 1)
-        failing.set()
-        assert isinstance(first.exception(10), OSError)
-        assert second.exception(10) in (first.exception(), None)  # None if it came when all was over
-    assert remembered.get("key", lambda: 2) in (1, 2)
 
 
 def test_so_many_models_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
