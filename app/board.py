@@ -1,8 +1,10 @@
 """What a board says of itself, above its tables and below them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
+from urllib.parse import quote_plus
 
 from app import links
 from app.place import TAB, Place
@@ -113,13 +115,17 @@ def named(place: Place, model: str, detail: str = "") -> Value:
 
 
 def model_link(place: Place, model: str) -> str:
-    return links.query(
-        Place(view="model", model=model, strategy=place.strategy, selection=place.selection), TAB
-    )
+    return f"{_page('model', place.strategy, place.selection)}&model={quote_plus(model)}"
 
 
 def pair_link(place: Place, pair: str) -> str:
-    return links.query(Place(view="pair", pair=pair, strategy=place.strategy, selection=place.selection), TAB)
+    return f"{_page('pair', place.strategy, place.selection)}&pair={quote_plus(pair)}"
+
+
+@cache
+def _page(view: str, strategy: str, selection: str) -> str:
+    """The link to a page of its kind, but for whose page it is: a table has hundreds of them."""
+    return links.query(Place(view=view, strategy=strategy, selection=selection), TAB)
 
 
 def count(number: int) -> Value:

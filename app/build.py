@@ -1,12 +1,13 @@
 """Puts the tabs together, in one look."""
 
+import inspect
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app import leaderboard, links
+from app import leaderboard
 from app.demo import tab as demo
 from app.demo.linked import DEMO
 from leaderboard.demo.engine import Engine
@@ -21,6 +22,11 @@ HEADER = f"""<header class="board-header"><h1>{TITLE}</h1>
 </header>"""
 #: Tabs by the name that a link has for them.
 LEADERBOARD = "leaderboard"
+#: A link to the demo opens its tab, as a click would: of other pages nothing is asked for that.
+_OPEN = """() => {
+    const tab = new URLSearchParams(location.search).get('tab');
+    if (tab === 'demo') document.getElementById('demo-tab-button').click();
+}"""
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 100
 #: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
@@ -53,16 +59,21 @@ def build_app(
             text = f'<p class="board-notice" role="note">{escape(notice)}</p>'
             gr.HTML(text, apply_default_css=False, elem_classes="board-html")
         notices = gr.HTML(apply_default_css=False, elem_classes="board-html")  # above every tab
-        with gr.Tabs(selected=LEADERBOARD) as tabs:
+        with gr.Tabs(selected=LEADERBOARD):
             with gr.Tab("Leaderboard", id=LEADERBOARD):
                 leaderboard.tab(app, reader, notices, samples, engine)
-            with gr.Tab("Demo", id=DEMO) as trying:
+            with gr.Tab("Demo", id=DEMO, elem_id="demo-tab") as trying:
                 demo.tab(app, trying, reader, engine, samples, sessions)
-        app.load(_tab, None, tabs, show_progress="hidden", api_visibility="private")
+        app.load(None, js=_OPEN)
     app.state_session_capacity = _PAGES_REMEMBERED
+    _sign(app)
     return app
 
 
-def _tab(request: gr.Request) -> Any:
-    """The tab that the link names."""
-    return gr.Tabs(selected=DEMO) if links.tab(links.told(request)) == DEMO else gr.skip()
+def _sign(app: gr.Blocks) -> None:
+    """Tells Python what its components' constructors take: Gradio asks that anew with every page and every
+    update, which is a seventh of the work of a view.
+    """
+    for kind in {type(block) for block in app.blocks.values()}:
+        made = inspect.unwrap(kind.__init__)
+        made.__signature__ = inspect.signature(made)

@@ -68,19 +68,27 @@ def page(reader: BoardReader, asked: Place) -> Page:
     Raises:
         InputError: no board is published.
     """
-    facts, known = reader.board(), reader.remembered(choices)
+    facts, known = reader.remembered(BoardReader.board), reader.remembered(choices)
     place = fitted(asked, known, reader)
-    try:
-        shown = _VIEWS[place.view](reader, place)
-    except InputError as error:
-        shown = Shown(f'<p class="board-notice" role="note">{escape(str(error))}</p>')
-    figure = None if shown.figure is None else figures.drawn(shown.figure)
+    heeded = {name: getattr(place, name) for name in HEEDED[place.view]}
+    shown, figure = reader.remembered(_shown, Place(view=place.view, **heeded))
+    if reader.build_id() != facts["build_id"]:  # another board came meanwhile
+        return page(reader, asked)
     heeds = f'<div hidden data-view="{place.view}" data-heeds="{" ".join(HEEDED[place.view])}"></div>'
     drawn = links.query(place, TAB) if shown.drawn else ""
     body = f"{heeds}{shown.body}"
     return Page(
         place, known, facts["build_id"], board.summary(facts), facts, body, figure, shown.after, drawn
     )
+
+
+def _shown(reader: BoardReader, place: Place) -> tuple[Shown, PlotData | None]:
+    """The view and its figure, or why there is none; who asks for what it does not heed gets the same."""
+    try:
+        shown = _VIEWS[place.view](reader, place)
+    except InputError as error:
+        shown = Shown(f'<p class="board-notice" role="note">{escape(str(error))}</p>')
+    return shown, None if shown.figure is None else figures.drawn(shown.figure)
 
 
 def tab(app: gr.Blocks, reader: BoardReader, notices: gr.HTML, samples: Samples, engine: Engine) -> None:
@@ -152,13 +160,13 @@ class _Parts:
             self.plot = gr.Plot(visible=False, show_label=False, container=False, elem_classes="board-plot")
             self.drawn, self.after = _html(), _html()
             self.build, self.wanted, self.mend = (
-                gr.Textbox(visible="hidden", label=label) for label in ("Board", "Pictures", "Mend")
+                gr.Textbox("", visible="hidden", label=label) for label in ("Board", "Pictures", "Mend")
             )
         self.shown = [self.body, self.plot, self.drawn, self.after, self.link, self.wanted, self.mend]
 
     def opened(self, request: gr.Request) -> dict[Any, Any]:
         """The page is loaded: its link says what to show."""
-        return self._whole(links.state(Place, links.told(request)), "")
+        return self._whole(links.state(Place, links.told(request)), "", fresh=True)
 
     def followed(self, old: str, build: str, event: gr.EventData) -> dict[Any, Any]:
         """A link within the tab was clicked."""
@@ -169,7 +177,7 @@ class _Parts:
         given = zip((field.name for field in fields(Place)), values, strict=True)
         asked = links.state(Place, [(name, one) for name, value in given for one in _texts(value)])
         try:
-            found = self.reader.remembered(page, asked)
+            found = page(self.reader, asked)
         except InputError:
             return {self.mend: _stamp(links.query(asked, TAB))}
         told = self._view(found, old)
@@ -181,16 +189,16 @@ class _Parts:
         """The controls must be set, or the board is another one."""
         asked = _place(query)
         try:
-            return self._around(self.reader.remembered(page, asked))
+            return self._around(page(self.reader, asked))
         except InputError as error:
             return self._none(error)
 
-    def _whole(self, asked: Place, old: str) -> dict[Any, Any]:
+    def _whole(self, asked: Place, old: str, fresh: bool = False) -> dict[Any, Any]:
         try:
-            found = self.reader.remembered(page, asked)
+            found = page(self.reader, asked)
         except InputError as error:
             return self._none(error)
-        return {**self._around(found), **self._view(found, old)}
+        return {**self._around(found, fresh), **self._view(found, old)}
 
     def _none(self, error: InputError) -> dict[Any, Any]:
         log.warning("%s", error)
@@ -208,7 +216,8 @@ class _Parts:
             told |= {self.wanted: found.drawn, self.drawn: _DRAWING if found.drawn else ""}
         return told
 
-    def _around(self, found: Page) -> dict[Any, Any]:
+    def _around(self, found: Page, fresh: bool = False) -> dict[Any, Any]:
+        """`fresh`: the controls are as they were made; every update of one costs the server time."""
         told = {
             self.notices: board.noticed(found.facts, self.reader.trouble()),
             self.summary: found.summary,
@@ -218,7 +227,11 @@ class _Parts:
         for name, control in self.controls.items():
             value = getattr(found.place, name)
             value = list(value) if isinstance(value, tuple) else value
-            told[control] = gr.update(value=value, **_choices(name, found.choices))
+            change = _choices(name, found.choices)
+            if not fresh or getattr(found.place, name) != getattr(Place(), name):
+                change["value"] = value
+            if change:
+                told[control] = gr.update(**change)
         return told
 
 

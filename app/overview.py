@@ -1,6 +1,7 @@
 """The views that show many models or pairs at once, each a figure with its numbers."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -36,7 +37,7 @@ def heat(reader: BoardReader, place: Place) -> Shown:
                 [
                     [
                         Value(model),
-                        *(Value("" if np.isnan(value) else f"{value:.2f}") for value in own.tolist()),
+                        *(_percent("" if value != value else f"{value:.2f}") for value in own.tolist()),
                     ]
                     for model, own in zip(models, dice, strict=True)
                 ],
@@ -199,7 +200,7 @@ def paper(reader: BoardReader, place: Place) -> Shown:
     }
     theirs = sorted({model for _, model in reported})
     pairs = set(_pairs(reader, place))
-    found = [row for row in reader.all_scores() if row["pair"] in pairs and row["strategy"] == place.strategy]
+    found = [row for row in reader.all_scores(place.strategy) if row["pair"] in pairs]
     own = sorted({row["model"] for row in found})
     chosen = [name for name in (place.model, place.other) if name] or [name for name in own if name in theirs]
     chosen = chosen or own[:2]
@@ -260,6 +261,12 @@ def _beside(
     ]
     title = f"DICE beside the paper's under {board.title(place.strategy)}"
     return Table(title, board.file(reader.board(), "paper", place), columns, [("", rows)])
+
+
+@cache
+def _percent(text: str) -> Value:
+    """A cell of the matrix, which has many of the same text: ten thousand at most."""
+    return Value(text)
 
 
 def _ranked(reader: BoardReader, place: Place) -> list[RankRow]:

@@ -1,6 +1,7 @@
 """The server: FastAPI with the routes `/api/v1/*`, and Gradio mounted on it for all other paths."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -81,6 +82,10 @@ def serve(options: Options, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     app = build_server(options)
+    # A view makes tens of thousands of objects and hardly a cycle: what is here by now is not searched again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     config = uvicorn.Config(
         app,
         root_path=options.root_path,

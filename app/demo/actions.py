@@ -76,11 +76,6 @@ class Actions:
 
     # What is looked at
 
-    def follow(self, request: gr.Request) -> Update:
-        """The page was opened; if its link leads here, what it asks for."""
-        asked = linked(request)
-        return {self._parts.masks.status: ""} if asked is None else self.start(request)
-
     def start(self, request: gr.Request) -> Update:
         """The tab was opened: offers the dataset's images, and shows what the link asks for, or the first."""
         session, asked = self._session(request), linked(request) or Link()
@@ -253,10 +248,9 @@ class Actions:
 
         def work(session: Session) -> Update:
             session.controls = Controls(_models(model, second), feedback, truth)
-            if session.study is None:
-                return {}
-            session.ask(session.prompt)
-            return self._whole(session)
+            if session.study is not None:
+                session.ask(session.prompt)
+            return scene.asked(self._parts, session)
 
         return self._done(request, work)
 

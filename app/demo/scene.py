@@ -23,18 +23,11 @@ def whole(parts: layout.Parts, session: Session) -> Update:
     study = session.study
     if study is None:
         return {parts.masks.facts: view.facts(session)}
-    picture, models, masks = parts.picture, parts.models, parts.masks
-    depth = study.depth(session.view.plane)
+    picture, models = parts.picture, parts.models
+    depth = session.depth
     objects = [(one.label, one.index) for one in session.sample.objects] if session.sample else []
-    shown = canvas.shown(
-        session.picture.pixels, session.aspect, view.given(session), session.picture.key, volume=depth > 1
-    )
-    two = len(session.controls.models) > 1
     found = {
-        masks.facts: view.facts(session),
-        masks.first: shown,
-        masks.second: shown if two else gr.skip(),
-        masks.beside: gr.update(visible=two),
+        parts.masks.first: _shown(session),
         picture.volume: gr.update(visible=depth > 1 or bool(study.windows) or study.frames > 1),
         picture.frame: gr.update(
             maximum=max(study.frames, 2), value=study.number + 1, visible=study.frames > 1
@@ -56,7 +49,26 @@ def whole(parts: layout.Parts, session: Session) -> Update:
             choices=[layout.BY_HAND, *_strategies()], value=layout.BY_HAND, visible=bool(objects)
         ),
     }
+    return joined(found, asked(parts, session))
+
+
+def asked(parts: layout.Parts, session: Session) -> Update:
+    """Who is asked, and the answers; the first picture stays as it is, with what was just set on it."""
+    if session.study is None:
+        return {parts.masks.facts: view.facts(session)}
+    two = len(session.controls.models) > 1
+    found = {
+        parts.masks.facts: view.facts(session),
+        parts.masks.second: _shown(session) if two else gr.skip(),
+        parts.masks.beside: gr.update(visible=two),
+    }
     return joined(found, answers(parts, session))
+
+
+def _shown(session: Session) -> Update:
+    """The picture with the session's prompts, for a canvas."""
+    picture, volume = session.picture, session.depth > 1
+    return canvas.shown(picture.pixels, session.aspect, view.given(session), picture.key, volume=volume)
 
 
 def joined(one: Update, other: Update) -> Update:

@@ -46,7 +46,6 @@ def _listen(app: gr.Blocks, trying: gr.Tab, parts: layout.Parts, actions: Action
     answered = [*_components(masks), models.stored]
 
     looking: list[tuple[Any, Callable[..., Any], Sequence[Block]]] = [
-        (app.load, actions.follow, []),
         (trying.select, actions.start, []),
         (picture.modality.input, actions.pick_modality, [picture.modality]),
         (picture.object.input, actions.pick_object, pick),

@@ -182,6 +182,11 @@ class Session:
         self._turned[which] = count
         return by
 
+    @property
+    def depth(self) -> int:
+        """How many slices the plane that is shown has."""
+        return self._opened().depth(self.view.plane)
+
     def middle(self, plane: str) -> int:
         """The slice in the middle of a plane; 0 where there is no such plane."""
         study = self._opened()

@@ -319,9 +319,11 @@ class BoardReader:
         """What the paper reports of pairs: DICE in per cent, Hausdorff distance, which are doubtful."""
         return self.rows('select * from paper where "table" in (2, 3) order by all')
 
-    def all_scores(self) -> list[dict[str, Any]]:
-        """What may stand beside the paper's values: all rows of real sources, averaged as its authors do."""
-        return self.rows("select * from all_scores order by all")
+    def all_scores(self, strategy: str | None = None) -> list[dict[str, Any]]:
+        """What may stand beside the paper's values: all rows of real sources, averaged as its authors do;
+        of one strategy alone if it is named."""
+        query = "select * from all_scores where ? is null or strategy = ? order by all"
+        return self.rows(query, strategy, strategy)
 
     def left_out(self) -> list[dict[str, Any]]:
         """Scores that are not on the board: model, source or null, the reason, the command that mends it."""

@@ -99,7 +99,7 @@ def test_beside_the_paper_says_what_differs(reader: BoardReader) -> None:
 
 def test_beside_the_paper_are_both_values(reader: BoardReader, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = {"pair": "Liver-CT", "strategy": "S5", "model": "box", "objects": 5, "dice": 0.5, "hausdorff": 1.0}
-    monkeypatch.setattr(reader, "all_scores", lambda: [ours])
+    monkeypatch.setattr(reader, "all_scores", lambda strategy: [ours])
     shown = overview.paper(reader, at(reader, view="paper"))
     theirs = {
         row["model"]: row["value"]
