@@ -21,8 +21,8 @@ setup: $(BASE)  ## create .venv and install the project
 repro: $(BASE)  ## raw files to board: index, dvc repro, print the board
 	@python -m pipelines.repro
 
-app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860
-	@python -m app
+app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860, and a worker for what is submitted
+	@python -m app --workers 1
 
 test: lint      ## lint and the fast tests
 	@python -m pytest -n logical --dist loadfile -m 'not slow'

@@ -21,6 +21,7 @@ def main() -> None:
         private=given.private,
         max_upload_bytes=given.max_upload * MEGABYTE,
         root_path=given.root_path,
+        workers=given.workers,
     )
     try:
         host, port = host_and_port()
@@ -63,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         default="",
         help="path under which a proxy shows the app, such as /cosmos",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(9),
+        metavar="N",
+        default=default.workers,
+        help="score what is submitted, by so many processes on this machine (%(default)s)",
     )
     return parser
 

@@ -1,33 +1,40 @@
 """The API, `/api/v1`: the board's tables as JSON, and a model's masks for a picture that is sent along.
 
-Every refusal is `{"detail": "one sentence"}`.
+Beside them stand the routes on submissions and those of workers, where there is a desk. Every refusal is
+`{"detail": "one sentence"}`, of those also with a code.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path as Folder
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi import FastAPI, HTTPException, Path, Query
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import api_models as answers
-from app.api_gate import Gate, too_large
-from app.api_prompt import NOTICE, Prompting, sentence
+from app import api_submissions, api_work
+from app.api_gate import Gate, Gates, Large
+from app.api_identity import Door
+from app.api_prompt import Prompting, sentence
+from app.api_refusals import PREFIX, SUBMISSIONS, WORK, refused, unfit
 from app.options import Options
 from cosmos1050k.errors import InputError
 from cosmos1050k.notices import notices
 from leaderboard.demo.engine import Engine
+from leaderboard.demo.notice import NOTICE
 from leaderboard.store.filters import Filter, ranking
 from leaderboard.store.read import BoardReader
+from leaderboard.submissions.desk import Desk
 
-PREFIX = "/api/v1"
 NO_BOARD = "There is no board to show: whoever runs this server is to run `make repro`."
 _DESCRIPTION = f"The COSMOS 1050K leaderboard. {NOTICE}"
 #: Beside an upload's own bytes: the form around them.
 _FORM_BYTES = 1_000_000
+#: Submitters, and workers, that are answered at once.
+_MANY = 128
 
 Found = TypeVar("Found")
 Named = Annotated[str, Path(max_length=300)]
@@ -35,14 +42,21 @@ Named = Annotated[str, Path(max_length=300)]
 log = logging.getLogger(__name__)
 
 
-def build_api(reader: BoardReader, engine: Engine, options: Options, folder: Callable[[], Folder]) -> FastAPI:
+def build_api(
+    reader: BoardReader,
+    engine: Engine,
+    options: Options,
+    folder: Callable[[], Folder],
+    desk: Desk | None = None,
+) -> FastAPI:
     """The app to mount at `PREFIX`.
 
     Args:
         folder: gives a new private folder for an upload.
+        desk: None: no submissions are taken, nor shown.
     """
     api = FastAPI(title="COSMOS 1050K", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
-    tables, most = Tables(reader), options.max_upload_bytes + _FORM_BYTES
+    tables = Tables(reader)
     for path, ask, also in (
         ("/board", tables.board, ()),
         ("/models", tables.models, ()),
@@ -56,11 +70,18 @@ def build_api(reader: BoardReader, engine: Engine, options: Options, folder: Cal
         Prompting(engine, folder).ask,
         methods=["POST"],
         responses=_refusals(400, 404, 408, 413, 415, 422, 503),
-        max_body_size=most,
     )
-    api.add_middleware(Gate, most_bytes=most)
-    api.add_exception_handler(RequestValidationError, _unfit)
-    api.add_exception_handler(StarletteHTTPException, _refused(most))
+    gates = {"": partial(Gate, most_bytes=options.max_upload_bytes + _FORM_BYTES)}
+    if desk is not None:
+        api.include_router(api_submissions.routes(desk, folder))
+        api.include_router(api_work.routes(desk))
+        most = partial(api_submissions.most_bytes, desk, _FORM_BYTES)
+        gates[SUBMISSIONS] = partial(Gate, most_bytes=most, at_once=_MANY, large=Large())
+        gates[WORK] = partial(Gate, most_bytes=api_work.most_bytes, at_once=_MANY)
+    api.add_middleware(Gates, parts=gates)
+    api.add_middleware(Door, tokens=desk.tokens if desk else None)
+    api.add_exception_handler(RequestValidationError, unfit)
+    api.add_exception_handler(StarletteHTTPException, refused)
     return api
 
 
@@ -163,27 +184,3 @@ def _named(rows: list[dict[str, Any]], key: str, name: str, what: str) -> dict[s
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": answers.Refusal} for status in statuses}
-
-
-async def _unfit(request: Request, error: Exception) -> JSONResponse:
-    """What of a question is wrong, the first fault of it."""
-    assert isinstance(error, RequestValidationError)
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"][1:])
-    return JSONResponse({"detail": f"{where}: {fault['msg']}." if where else f"{fault['msg']}."}, 422)
-
-
-def _refused(most_bytes: int) -> Callable[..., Any]:
-    """Answers in JSON what Starlette says in a word."""
-
-    async def answer(request: Request, error: StarletteHTTPException) -> JSONResponse:
-        told = {
-            404: f"There is no such address; {PREFIX}/openapi.json lists what there is.",
-            405: f"{request.method} is not done here; {PREFIX}/openapi.json lists what is.",
-            413: too_large(most_bytes),
-        }
-        plain = error.detail in ("Not Found", "Method Not Allowed", "Content Too Large")
-        text = told[error.status_code] if plain else error.detail
-        return JSONResponse({"detail": text}, error.status_code, error.headers)
-
-    return answer

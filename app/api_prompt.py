@@ -18,13 +18,13 @@ from app.api_models import Candidate, Prompted
 from cosmos1050k import pictures
 from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
+from leaderboard.demo.notice import NOTICE
 from leaderboard.demo.outlines import outlines
 from leaderboard.demo.prompting import MOST_POINTS, Found, Picture, Prompt
 from leaderboard.demo.study import Study
 from leaderboard.demo.uploads import open_upload
 from leaderboard.demo.windows import Window
 
-NOTICE = "For research. Not a medical device."
 #: Pictures that are opened and answered at once; others wait for their turn.
 _AT_ONCE = 2
 #: Pixels of a picture: a model's masks of a larger one would not fit into memory.

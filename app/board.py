@@ -91,8 +91,8 @@ def about_cells(selection: str, cells: Sequence[views.Cell]) -> list[str]:
     return lines
 
 
-def dice(cell: views.Cell, strategy: str) -> Value:
-    """A cell; in the CSV the interval has columns of its own."""
+def dice(cell: views.Cell, strategy: str, empties: int | None = None) -> Value:
+    """A cell; in the CSV the interval has columns of its own. `empties`: masks without a pixel, if known."""
     text, _, interval = cell.text.partition(" ")
     ends = ("" if end is None else f"{100 * end:.2f}" for end in (cell.low, cell.high))
     exported = ("" if text == "–" else text, *ends)
@@ -105,8 +105,9 @@ def dice(cell: views.Cell, strategy: str) -> Value:
         )
     if cell.doubtful:
         return Value(f"{text} ?", note="digits lost in the paper's scan", exported=exported)
-    note = f"not made for {strategy}" if cell.greyed else ""
-    return Value(text, interval, note, "greyed" if cell.greyed else "", exported)
+    told = [f"not made for {strategy}"] if cell.greyed else []
+    told += [plural(empties, "empty mask")] if cell.dice == 0 and empties else []
+    return Value(text, interval, "; ".join(told), "greyed" if cell.greyed else "", exported)
 
 
 def named(place: Place, model: str, detail: str = "") -> Value:
@@ -131,6 +132,18 @@ def _page(view: str, strategy: str, selection: str) -> str:
 def count(number: int) -> Value:
     """A number, which the CSV has without commas."""
     return Value(f"{number:,}", exported=(str(number),))
+
+
+def milliseconds(value: float) -> str:
+    """A time without decimals, from 10 ms; a shorter one with two digits, so that only none is 0."""
+    if 0 < value < 0.01:
+        return "<0.01"
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
+def exact(value: float) -> str:
+    """A time in ms as the CSV has it."""
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.3g}"
 
 
 GAP = Value("–", look="gap", exported=("",))

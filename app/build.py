@@ -10,23 +10,27 @@ import gradio as gr
 from app import leaderboard
 from app.demo import tab as demo
 from app.demo.linked import DEMO
+from app.submit import tab as submit
+from app.submit.linked import SUBMIT
 from leaderboard.demo.engine import Engine
+from leaderboard.demo.notice import NOTICE
 from leaderboard.demo.samples import Samples
 from leaderboard.demo.sessions import Sessions
 from leaderboard.store.read import BoardReader
+from leaderboard.submissions.desk import Desk
 
 TITLE = "COSMOS 1050K leaderboard"
 HEADER = f"""<header class="board-header"><h1>{TITLE}</h1>
 <p>Promptable segmentation models on public medical images.
-<strong>For research. Not a medical device.</strong></p>
+<strong>{NOTICE}</strong></p>
 </header>"""
 #: Tabs by the name that a link has for them.
 LEADERBOARD = "leaderboard"
-#: A link to the demo opens its tab, as a click would: of other pages nothing is asked for that.
-_OPEN = """() => {
+#: A link to another tab than the first opens it, as a click would: of other pages nothing is asked for that.
+_OPEN = f"""() => {{
     const tab = new URLSearchParams(location.search).get('tab');
-    if (tab === 'demo') document.getElementById('demo-tab-button').click();
-}"""
+    if ({[DEMO, SUBMIT]}.includes(tab)) document.getElementById(`${{tab}}-tab-button`).click();
+}}"""
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 100
 #: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
@@ -41,17 +45,27 @@ LOOK: dict[str, Any] = {
         font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     ),
-    "css_paths": [Path(__file__).with_name("style.css"), Path(__file__).parent / "demo" / "style.css"],
+    "css_paths": [
+        Path(__file__).with_name("style.css"),
+        *(Path(__file__).parent / tab / "style.css" for tab in ("demo", "submit")),
+    ],
     "footer_links": [],
 }
 
 
 def build_app(
-    reader: BoardReader, engine: Engine, samples: Samples, sessions: Sessions, notice: str = ""
+    reader: BoardReader,
+    engine: Engine,
+    samples: Samples,
+    sessions: Sessions,
+    desk: Desk | None = None,
+    notice: str = "",
 ) -> gr.Blocks:
     """The app on a board; it follows the board that is published.
 
-    `notice`: what every page says of how the app is run.
+    Args:
+        desk: what takes submissions; None: nothing does.
+        notice: what every page says of how the app is run.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_SWEEP) as app:
         gr.HTML(HEADER, apply_default_css=False, elem_classes="board-html")
@@ -60,10 +74,12 @@ def build_app(
             gr.HTML(text, apply_default_css=False, elem_classes="board-html")
         notices = gr.HTML(apply_default_css=False, elem_classes="board-html")  # above every tab
         with gr.Tabs(selected=LEADERBOARD):
-            with gr.Tab("Leaderboard", id=LEADERBOARD):
+            with gr.Tab("Leaderboard", id=LEADERBOARD) as ranking:
                 leaderboard.tab(app, reader, notices, samples, engine)
             with gr.Tab("Demo", id=DEMO, elem_id="demo-tab") as trying:
                 demo.tab(app, trying, reader, engine, samples, sessions)
+            with gr.Tab("Submit", id=SUBMIT, elem_id="submit-tab") as submitting:
+                submit.tab(submitting, (ranking, trying), desk)
         app.load(None, js=_OPEN)
     app.state_session_capacity = _PAGES_REMEMBERED
     _sign(app)

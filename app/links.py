@@ -35,16 +35,24 @@ window.onpopstate = () => {{
     if (element.offsetParent) trigger('select', {{query: location.search}});
     else location.reload();
 }};"""
-#: For `js_on_load` of a gr.HTML: a click on a link within the leaderboard is the event `select`, which brings
-#: `query`; the page before it stays in the browser's history.
-CLICKS = """element.addEventListener('click', event => {
-    const link = event.target.closest('a[href^="?tab=leaderboard"]');
+_CLICKS = """element.addEventListener('click', event => {
+    const link = event.target.closest('a[href^="?tab=TAB"]');
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     history.pushState(history.state, '');
     window.scrollTo(0, 0);
     trigger('select', {query: link.getAttribute('href')});
 });"""
+
+
+def clicks(tab: str) -> str:
+    """For `js_on_load` of a gr.HTML: a click on a link within the tab is the event `select`, which brings
+    `query`; the page before it stays in the browser's history.
+    """
+    return _CLICKS.replace("TAB", tab)
+
+
+CLICKS = clicks("leaderboard")
 
 
 def query(state: Any, tab: str) -> str:

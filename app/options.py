@@ -1,6 +1,7 @@
 """How the app is run: which folders it shows, what it may be sent, what a Hugging Face Space changes."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from leaderboard.store.publish import CURRENT, STATE, publish
+from leaderboard.submissions.terms import TERMS
 
 MEGABYTE = 1_000_000
 READ_ONLY = (
@@ -24,7 +26,8 @@ class Options:
 
     `state`: the folder of the published boards; `data`: of the built sources; `private`: also pictures of
     sources that may not be redistributed are shown. `root_path`: the path that a proxy puts the app under.
-    `read_only`: nothing is written to `state`; `notice` is what every page says of that.
+    `read_only`: nothing is written to `state`; `notice` is what every page says of that. `workers`: so many
+    processes on this machine score what is submitted.
     """
 
     state: Path = STATE
@@ -34,6 +37,7 @@ class Options:
     root_path: str = ""
     read_only: bool = False
     notice: str = ""
+    workers: int = 0
 
 
 def in_space(environ: Mapping[str, str] = os.environ) -> bool:
@@ -41,10 +45,15 @@ def in_space(environ: Mapping[str, str] = os.environ) -> bool:
     return bool(environ.get("SPACE_ID"))
 
 
+def signs_in(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether people sign in at Hugging Face: in a Space whose `README.md` says `hf_oauth: true`."""
+    return in_space(environ) and bool(environ.get("OAUTH_CLIENT_ID"))
+
+
 def for_space(options: Options, storage: Path = _SPACE_STORAGE) -> Options:
     """The options in a Space: boards live in its persistent storage; without that, nothing is written.
 
-    A storage that has no board yet gets the one that came with the Space's files.
+    A storage that has no board yet gets the one that came with the Space's files, and its terms.
 
     Raises:
         InputError: the board that came with them can't be read.
@@ -54,6 +63,8 @@ def for_space(options: Options, storage: Path = _SPACE_STORAGE) -> Options:
     state, given = storage / "state", options.state / "boards" / CURRENT
     if given.exists() and not (state / "boards" / CURRENT).exists():
         publish(given.resolve(), state)
+        if (options.state / TERMS).exists():
+            shutil.copyfile(options.state / TERMS, state / TERMS)
     return replace(options, state=state)
 
 

@@ -125,7 +125,10 @@ def speed(reader: BoardReader, place: Place) -> Shown:
                 [
                     [
                         board.named(place, point.model),
-                        Value(f"{point.milliseconds:,.0f}", exported=(f"{point.milliseconds:.3f}",)),
+                        Value(
+                            board.milliseconds(point.milliseconds),
+                            exported=(board.exact(point.milliseconds),),
+                        ),
                         Value(f"{point.dice:.2f}"),
                         Value("yes" if point.fastest else "no"),
                         Value(point.machine),

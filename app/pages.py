@@ -56,7 +56,7 @@ def _card(told: Row) -> Iterable[tuple[str, str]]:
     yield "Trained on", str(trained)
     yield "Tolerance of DICE", ranking.tolerance(told["tolerance"]) or "not measured"
     if told["encoder_ms"] is not None:
-        yield "Encoder", f"{told['encoder_ms']:,.1f} ms on {told['timed_on']}"
+        yield "Encoder", f"{board.milliseconds(told['encoder_ms'])} ms on {told['timed_on']}"
     yield "Verified", (told["verified_on"] or "never")[:10]
 
 
@@ -123,15 +123,21 @@ def _pairs_of(reader: BoardReader, place: Place, told: Row) -> Table:
     for pair in reader.pair_list():
         name = pair["pair"]
         own = found.get((name, place.strategy))
+        scores = [found.get((name, one)) for one in shown]
         cells = [
-            _cell(found.get((name, one)), one, told, gaps, lacking.get((name, one), "")) for one in shown
+            board.dice(
+                _cell(score, one, told, gaps, lacking.get((name, one), "")),
+                one,
+                score["empties"] if score else None,
+            )
+            for one, score in zip(shown, scores, strict=True)
         ]
         rows.append(
             [
                 Value(name, heads=True, link=board.pair_link(place, name)),
                 board.count(pair["images"]),
                 board.count(pair["patients"]),
-                *(board.dice(cell, one) for cell, one in zip(cells, shown, strict=True)),
+                *cells,
                 board.GAP if own is None or own["hausdorff"] is None else Value(f"{own['hausdorff']:.2f}"),
                 *(board.GAP if own is None else board.count(own[what]) for what in ("empties", "failures")),
             ]

@@ -52,7 +52,7 @@ def table(ranking: Ranking, of: board.Board, place: Place, shown: tuple[str, ...
             board.named(place, row.model, row.description)
             if row.kind != REPORTED
             else Value(f"{row.model} (paper)", row.description, heads=True, exported=(row.model,)),
-            board.dice(row.cell, place.strategy),
+            board.dice(row.cell, place.strategy, row.empties),
             *(value for part in parts for value in part.values(row)),
         ]
         for row in ranking.rows
@@ -138,9 +138,9 @@ def _latency(row: RankRow) -> tuple[Value, ...]:
     if row.milliseconds is None:
         return (Value("–", note="not measured", look="gap", exported=("", "", "")),)
     machine = row.timed_on or ""
-    exported = (f"{row.milliseconds:.3f}", machine, "yes" if row.fastest else "no")
+    exported = (board.exact(row.milliseconds), machine, "yes" if row.fastest else "no")
     mark = "on the fastest front; " if row.fastest else ""
-    text = f"{row.milliseconds:,.0f}{' ★' if row.fastest else ''}"
+    text = f"{board.milliseconds(row.milliseconds)}{' ★' if row.fastest else ''}"
     return (Value(text, note=f"{mark}{machine}", exported=exported),)
 
 

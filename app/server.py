@@ -6,8 +6,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,11 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import PREFIX, build_api
 from app.options import Options, in_space
+from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.folders import Private
 from leaderboard.demo.samples import Samples
 from leaderboard.demo.sessions import Sessions
 from leaderboard.store.read import BoardReader
+from leaderboard.submissions.desk import Desk
+from leaderboard.submissions.local import LocalWorkers
+from leaderboard.submissions.worker import WORK
 
 #: What the libraries would tell other hosts, and that they are not to; read when they are imported.
 SILENT = {
@@ -32,6 +36,8 @@ SILENT = {
 #: A browser is not to guess a file's type, nor to tell other hosts which page a link was on.
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
+log = logging.getLogger(__name__)
+
 
 def build_server(options: Options) -> FastAPI:
     """The whole app. Pages of documentation would load scripts of other hosts, so it has none.
@@ -40,6 +46,7 @@ def build_server(options: Options) -> FastAPI:
     """
     reader, engine, private = BoardReader(options.state), Engine(), Private()
     samples = Samples(options.data, options.private)
+    desk = _desk(options)
     sessions = Sessions(engine, samples, private.folder)
     os.environ.update(SILENT, GRADIO_TEMP_DIR=str(private.folder()))
     import gradio as gr
@@ -48,14 +55,18 @@ def build_server(options: Options) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if desk:
+            desk.start()
         yield
+        if desk:
+            desk.close()
         sessions.close()
         private.close()
 
     server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    server.mount(PREFIX, build_api(reader, engine, options, private.folder))
+    server.mount(PREFIX, build_api(reader, engine, options, private.folder, desk))
     server.add_middleware(Headers)
-    blocks = build_app(reader, engine, samples, sessions, options.notice)
+    blocks = build_app(reader, engine, samples, sessions, desk, options.notice)
     # Gradio checks the paths that a client names once its own server was launched alone; here it never is.
     blocks.has_launched = True
     gr.mount_gradio_app(
@@ -73,8 +84,19 @@ def build_server(options: Options) -> FastAPI:
     mounted = server.routes[-1]
     assert isinstance(mounted, Mount)
     assert isinstance(mounted.app, gr.routes.App)
-    server.state.ending = mounted.app.stop_event
+    server.state.ending, server.state.desk = mounted.app.stop_event, desk
     return server
+
+
+def _desk(options: Options) -> Desk | None:
+    """What takes submissions; none where nothing may be written, or another server does already."""
+    if options.read_only:
+        return None
+    try:
+        return Desk(options.state, options.data)
+    except InputError as error:
+        log.warning("no submissions are taken: %s", error)
+        return None
 
 
 def serve(options: Options, listening: socket.socket) -> None:
@@ -96,8 +118,23 @@ def serve(options: Options, listening: socket.socket) -> None:
     )
     sys.stdout.write(f"COSMOS 1050K at http://{shown}:{port}{options.root_path}/ (Ctrl+C ends it)\n")
     sys.stdout.flush()
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), _workers(app.state.desk, options, port):
         Server(config, app.state.ending).run(sockets=[listening])
+
+
+@contextmanager
+def _workers(desk: Desk | None, options: Options, port: int) -> Iterator[None]:
+    """Runs the workers that the options ask for; they wait until the server answers."""
+    if desk is None or not options.workers:
+        yield
+        return
+    address = f"http://127.0.0.1:{port}{options.root_path}"
+    local = LocalWorkers(address, desk.tokens, options.workers, WORK, options.data)
+    local.start()
+    try:
+        yield
+    finally:
+        local.close()
 
 
 class Server(uvicorn.Server):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
+from leaderboard.demo.notice import NOTICE
+
 
 @dataclass(frozen=True)
 class Column:
@@ -75,15 +77,17 @@ class Table:
         return f'<div class="board-title">{title}{link}Download CSV</a></div>'
 
     def csv(self) -> str:
-        """The same rows, with a header line."""
+        """The same rows, with a header line; the last column, `notice`, says the same in every row."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         names = [name for column in self.columns for name in column.exported or (column.name,)]
-        writer.writerow([self.grouped_by, *names] if self.grouped_by else names)
+        first = [self.grouped_by] if self.grouped_by else []
+        writer.writerow([*first, *names, "notice"])
         for group, rows in self.groups:
+            first = [group] if self.grouped_by else []
             for row in rows:
                 values = [part for value in row for part in value.exported or (value.text,)]
-                writer.writerow([group, *values] if self.grouped_by else values)
+                writer.writerow([*first, *values, NOTICE])
         return text.getvalue()
 
     def _heads(self) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -114,15 +114,20 @@ def evaluate(
     image_batch: int | None = None,
     prompt_batch: int | None = None,
     store: units.Units | None = None,
+    only: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> RunManifest:
     """Scores a model on built sources; writes `<source>.parquet` and `manifest.json` into the folder `out`.
 
     Args:
         data: the folder that holds one folder per built source.
+        sources: all together they decide which cases are on the board.
         workers: processes; if not given as many as cores, or as GPUs.
         image_timeout_s: a part of a case may take so long per image.
         image_batch, prompt_batch: images encoded and prompts decoded together; as suits the device.
         store: where finished parts are kept; only those without a finished unit call the model.
+        only: those of the sources to score; all of them if not given.
+        progress: is told how many images are done, and of how many, whenever that changes.
 
     Raises:
         InputError: the model is unknown or a source is not built; `out` is as it was.
@@ -135,13 +140,15 @@ def evaluate(
     declaration = kind.declared(machine)
     if not sources:
         raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
-    versions = {slug: shards.load_manifest(data / slug).version for slug in sources}
-    cases = list(_cases(declaration, data, sources, options, board_rows))
+    scored = sources if only is None else [slug for slug in sources if slug in only]
+    versions = {slug: shards.load_manifest(data / slug).version for slug in scored}
+    board = wanted(declaration, data, sources, options, board_rows)
+    cases = [(folder, case, names) for folder, case, names in board if case["source"] in scored]
     tasks = plan.tasks(declaration, machine, cases, protocol_version, store or units.Units("evaluate"))
-    failures = _run(tasks, machine, workers, image_timeout_s)
+    failures = _run(tasks, machine, workers, image_timeout_s, progress)
     with units.replacing(out) as folder:
         runs = {}
-        for slug in sources:
+        for slug in scored:
             own = [task for task in tasks if task.part["source"] == slug]
             table = _assembled(own, declaration, versions[slug])
             pq.write_table(table, folder / f"{slug}.parquet", compression="zstd")
@@ -197,27 +204,27 @@ def machine_of(
     )
 
 
-def _cases(
+def wanted(
     declaration: Declaration,
     data: Path,
     sources: Sequence[str],
     options: EvaluateOptions,
     board_rows: BoardRows,
 ) -> Iterator[tuple[Path, dict[str, Any], tuple[str, ...]]]:
-    """The cases to score, in the order of sources and their cases, each with its folder and strategies."""
+    """The cases of sources, in their order, each with its folder and the strategies to score it under."""
     cases = [case for slug in sources for case in shards.load_cases(data / slug)]
     applied = _applied(declaration, options)
     if options.rows == "all":
-        wanted = dict.fromkeys(map(plan.case_id, cases), applied)
+        under = dict.fromkeys(map(plan.case_id, cases), applied)
     else:
-        wanted = strategies_of(
+        under = strategies_of(
             cases,
             applied,
             images=board_rows.images_per_pair,
             images_everything=board_rows.images_per_pair_s1,
         )
     for case in cases:
-        yield data / case["source"], case, wanted.get(plan.case_id(case), ())
+        yield data / case["source"], case, under.get(plan.case_id(case), ())
 
 
 def _applied(declaration: Declaration, options: EvaluateOptions) -> tuple[str, ...]:
@@ -226,13 +233,19 @@ def _applied(declaration: Declaration, options: EvaluateOptions) -> tuple[str, .
 
 
 def _run(
-    tasks: Sequence[Task], machine: Machine, workers: int | None, image_timeout_s: float
+    tasks: Sequence[Task],
+    machine: Machine,
+    workers: int | None,
+    image_timeout_s: float,
+    progress: Callable[[int, int], None],
 ) -> dict[str, str]:
     """Scores what has no unit yet; returns key → reason for what could not be scored."""
     if machine.device == "cuda":
         workers = min(workers or _gpus(), _gpus())
     pending = [task for task in tasks if not task.done]
-    kept = sum(task.images for task in tasks) - sum(task.images for task in pending)
+    total = _images(tasks)
+    kept = done = total - _images(pending)
+    progress(done, total)
     label = f"evaluate {tasks[0].declaration.name} ({kept} images kept)" if tasks else "evaluate"
     failures = {}
     chunks = plan.chunks(pending, _CHUNK_IMAGES[machine.device])
@@ -250,7 +263,10 @@ def _run(
             left = [task for task in outcome.task if not task.done] if outcome.failure else []
             if len(outcome.task) > 1:  # one of them may have taken the others along
                 again += [(task,) for task in left]
-                continue
+                done -= _images(left)
+                left = []
+            done += _images(outcome.task)
+            progress(done, total)
             for task in left:
                 failures[task.key] = str(outcome.failure)
                 log.warning("%s/%s: %s", task.folder.name, task.name, outcome.failure)
@@ -258,8 +274,8 @@ def _run(
     return failures
 
 
-def _images(chunk: Sequence[Task]) -> int:
-    return sum(task.images for task in chunk)
+def _images(tasks: Sequence[Task]) -> int:
+    return sum(task.images for task in tasks)
 
 
 def _score(chunk: Sequence[Task]) -> None:

@@ -211,7 +211,7 @@ def adopt(
     given = {"name": name, "architecture": architecture, "base": base, **more}
     try:
         # The sum of the weights is known when they are made.
-        draft = _on_base(Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64))
+        draft = on_base(Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64))
     except ValidationError as error:
         field, problem = _first(error)
         option = f"--{field.replace('_', '-')}" if field else f"--name {name}"
@@ -236,14 +236,14 @@ def described(file: Path, name: str, architecture: str, base: str | None, **more
     sums = {"checkpoint_sha256": weights.sha256(file), "weights_sha256": _sum(file, own)}
     try:
         given = {"name": name, "architecture": architecture, "base": base, **more, **sums}
-        return _on_base(Finetuned.model_validate(given))
+        return on_base(Finetuned.model_validate(given))
     except ValidationError as error:
         field, problem = _first(error)
         raise InputError(f"{field or name}: {problem}") from None
 
 
-def _on_base(own: Finetuned) -> Finetuned:
-    """The record with what the model's base was trained on, if it stands on one."""
+def on_base(own: Finetuned) -> Finetuned:
+    """The record with what the model's base was trained on, if it stands on one; imports torch."""
     if own.base is None:
         return own
     before = models.kind(own.base).declaration.trained_on

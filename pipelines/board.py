@@ -16,7 +16,7 @@ from leaderboard.store.build import BOARD, BoardOptions, build_board
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
 from leaderboard.store.runs import SUBMISSIONS, BoardInput
-from pipelines import params, stage
+from pipelines import params, stage, terms
 
 SUMMARY = Path("leaderboard/summary.json")
 PLOTS = Path("leaderboard/plots")
@@ -38,6 +38,7 @@ def main() -> None:
     for one in built.left_out:
         print(f"not on the board: {one}")
     publish(BOARD)
+    terms.write(read)
     reader = BoardReader()
     board = reader.board()
     taken: dict[str, list[str]] = {model["name"]: [] for model in reader.models() if not model["submitted"]}

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,13 @@ from cosmos1050k.shards import DATA
 from pipelines import (
     cli_board,
     cli_convert,
+    cli_evaluate,
     cli_finetune,
     cli_latency,
+    cli_queue,
     cli_robustness,
     cli_sources,
+    cli_submissions,
     cli_tolerance,
     cli_verify,
     cli_weights,
@@ -42,6 +45,12 @@ app.command()(cli_robustness.robustness)
 app.command()(cli_verify.verify)
 app.command()(cli_board.board)
 app.command()(cli_board.compare)
+app.command()(cli_submissions.submit)
+app.command()(cli_submissions.worker)
+app.command()(cli_queue.backup)
+app.command()(cli_queue.restore)
+app.add_typer(cli_queue.token, name="token")
+app.add_typer(cli_queue.submissions, name="submissions")
 
 
 @app.command()
@@ -70,43 +79,7 @@ def build(
         describe(manifest, target)
 
 
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Option(help="A model of leaderboard/models or data/models.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Score all built sources below this folder instead.")
-    ] = None,
-    strategies: Annotated[str | None, typer.Option(help="Such as S1,S5; default: params.yaml's.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; default: params.yaml's.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Default leaderboard/scores/MODEL.")] = None,
-) -> None:
-    """Score one model on the sources of params.yaml. Finished cases are kept."""
-    from cosmos1050k.shards import built
-    from leaderboard.evaluate import SCORES, BoardRows, EvaluateOptions
-    from leaderboard.evaluate import evaluate as run
-    from pipelines.evaluate import describe
-
-    with stage.reported():
-        given = params.load()
-        changes: dict[str, Any] = {"strategies": params.listed(strategies)} if strategies is not None else {}
-        if device is not None:
-            changes["device"] = device
-        given = given.model_copy(update={"evaluate": given.evaluate | changes})
-        describe(
-            run(
-                model,
-                data or DATA,
-                out or SCORES / model,
-                sources=given.sources if data is None else built(data),
-                protocol_version=given.protocol_version,
-                options=given.section("evaluate", EvaluateOptions),
-                board_rows=given.section("board_rows", BoardRows),
-                workers=given.runtime.workers,
-                image_timeout_s=given.runtime.evaluate_image_timeout_s,
-                image_batch=given.runtime.image_batch,
-                prompt_batch=given.runtime.prompt_batch,
-            )
-        )
+app.command()(cli_evaluate.evaluate)
 
 
 @app.command()
@@ -116,10 +89,13 @@ def serve(
     private: Annotated[
         bool, typer.Option("--private", help="Show pictures of sources that may not be passed on, too.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, max=8, help="Processes here that score what is submitted.")
+    ] = 0,
 ) -> None:
     """Start the app."""
     command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]
-    command += ["--private"] if private else []
+    command += ["--workers", str(workers), *(["--private"] if private else [])]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

@@ -62,7 +62,7 @@ def weights(
             if model is not None or given is None or keep or (architecture is None) == (base is None):
                 form = "cosmos weights --from FILE --name NAME --architecture vit_b"
                 raise InputError(f"--name: for weights of your own; run `{form}`, or with --base sam_vit_b")
-            given_own["trained_on"] = _trained_on(trained_on, given_own.pop("trained_on_others", "unknown"))
+            given_own["trained_on"] = trained_on_of(trained_on, given_own.pop("trained_on_others", "unknown"))
             print(f"{finetuned.MODELS / name}: {finetuned.adopt(given, name, **given_own)}")
             return
         if given_own:
@@ -76,7 +76,7 @@ def weights(
         print(f"{room.path(model)}: {done}\nlicence: {owner.licence}\nto cite: {owner.citation}")
 
 
-def _trained_on(named: str | None, others: str) -> TrainedOn:
+def trained_on_of(named: str | None, others: str) -> TrainedOn:
     """What the options say.
 
     Raises:

@@ -51,6 +51,7 @@ class Params(_Closed):
     board_rows: dict[str, Any]
     board: dict[str, Any]
     finetune: dict[str, Any] = Field(default_factory=dict)
+    submissions: dict[str, Any] = Field(default_factory=dict)
     runtime: Runtime = Runtime()
 
     def section(self, name: str, kind: type[Section]) -> Section:

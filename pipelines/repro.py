@@ -17,7 +17,7 @@ from leaderboard.store.build import BOARD
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
 from leaderboard.store.runs import SUBMISSIONS
-from pipelines import params, stage, terminal
+from pipelines import params, stage, terminal, terms
 
 LOCK = Path("dvc.lock")
 #: The last lock file that DVC could read: a killed run can leave `dvc.lock` cut off, and DVC then refuses to
@@ -110,6 +110,7 @@ def _run(given: params.Params) -> None:
             "the pipeline stopped; the lines above say where. Mend it and run `make repro` again"
         )
     publish(BOARD)  # DVC may have taken the board out of its cache without running the stage
+    terms.write(given)
     terminal.show(BoardReader())
     print("\nNext: `make app` shows the board in a browser; `cosmos --help` lists what else there is.")
 

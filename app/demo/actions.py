@@ -1,7 +1,7 @@
 """What the demo's components do. What a person has lies in the session; an action gives what changed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from app.demo.linked import Link, linked
 from app.demo.scene import Update
 from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
-from leaderboard.demo.prompting import Prompt
+from leaderboard.demo.prompting import Offer, Prompt
 from leaderboard.demo.samples import stored_prompt
 from leaderboard.demo.session import Controls, Session
 from leaderboard.demo.sessions import Sessions
@@ -81,7 +81,8 @@ class Actions:
         session, asked = self._session(request), linked(request) or Link()
         if session.begun():
             return {self._parts.masks.status: gr.skip()}
-        names = [offer.name for offer in self._engine.offers()]
+        offers = self._engine.offers()
+        names = [offer.name for offer in offers]
         model = next((name for name in (asked.model, FIRST, *names) if name in names), None)
         second = asked.second if asked.second in names else ""
         session.controls = Controls(_models(model, second))
@@ -89,6 +90,7 @@ class Actions:
         shown: Update = {
             self._parts.models.model: gr.update(choices=names, value=model),
             self._parts.models.second: gr.update(choices=[layout.NO_MODEL, *names], value=second),
+            **scene.able(self._parts, _chosen(offers, session.controls.models)),
         }
         if not modalities:
             text = "No source is built here whose pictures may be shown. Bring your own."
@@ -247,10 +249,13 @@ class Actions:
         """Other models, or asked in another way: the same prompts."""
 
         def work(session: Session) -> Update:
-            session.controls = Controls(_models(model, second), feedback, truth)
+            models = _models(model, second)
+            offers = _chosen(self._engine.offers(), models)
+            fed = feedback and any(offer.feedback for offer in offers)
+            session.controls = Controls(models, fed, truth)
             if session.study is not None:
                 session.ask(session.prompt)
-            return scene.asked(self._parts, session)
+            return {**scene.asked(self._parts, session), **scene.able(self._parts, offers)}
 
         return self._done(request, work)
 
@@ -346,3 +351,9 @@ def _uploaded(files: Any) -> list[Path]:
 def _models(first: str | None, second: str | None) -> tuple[str, ...]:
     """The models to ask, each once."""
     return tuple(name for name in dict.fromkeys((first, second)) if name)
+
+
+def _chosen(offers: Sequence[Offer], models: Sequence[str]) -> list[Offer]:
+    """Those of the models, in their order."""
+    known = {offer.name: offer for offer in offers}
+    return [known[name] for name in models if name in known]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.components import canvas
 from app.demo import layout, view
+from leaderboard.demo.prompting import Offer
 from leaderboard.demo.session import Session
 from leaderboard.metrics import dices
 from leaderboard.strategies import STRATEGIES
@@ -63,6 +64,28 @@ def asked(parts: layout.Parts, session: Session) -> Update:
         parts.masks.beside: gr.update(visible=two),
     }
     return joined(found, answers(parts, session))
+
+
+def able(parts: layout.Parts, offers: Sequence[Offer]) -> Update:
+    """Greys what the chosen models can't do, and says why: everything is asked of the first alone, and a mask
+    is fed back to those that take one.
+    """
+    models, deaf = parts.models, [offer.name for offer in offers if not offer.feedback]
+    fed, first = len(deaf) < len(offers), next(iter(offers), None)
+    refusing = f"{' and '.join(deaf)} {'take' if len(deaf) > 1 else 'takes'} no mask of an earlier round."
+    feedback = gr.update(interactive=fed, info=refusing if deaf else "")
+    if not fed:
+        feedback["value"] = False
+    if first is None or first.everything:
+        return {models.feedback: feedback, models.mode: gr.update(interactive=True, info="")}
+    return {
+        models.feedback: feedback,
+        models.mode: gr.update(
+            interactive=False, value=layout.PROMPTS, info=f"Prompts alone: {first.name} {first.limits}."
+        ),
+        models.by_prompt: gr.update(visible=True),
+        models.by_grid: gr.update(visible=False),
+    }
 
 
 def _shown(session: Session) -> Update:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app import links
+from app import board, links
 from app.components import canvas
 from app.components.canvas import Layer
 from app.demo.linked import DEMO, Link
@@ -146,7 +146,7 @@ def _row(answer: Answer, place: int) -> str:
         f"{np.count_nonzero(found.masks[place]):,}",
         f"{100 * measures['dice']:.2f}" if measures else "–",
         f"{distance:.2f}" if distance is not None else "–",
-        f"{found.milliseconds:.0f}",
+        board.milliseconds(found.milliseconds),
     )
     chosen = place == answer.chosen
     mark = " (shown)" if chosen else ""

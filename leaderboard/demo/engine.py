@@ -61,14 +61,6 @@ class Engine:
         kinds = [kind for name in models.names() if (kind := _kind(name)) is not None]
         return [_offer(kind) for kind in kinds if self._is_here(kind)]
 
-    def ready(self, model: str, picture: Picture) -> bool:
-        """Whether the picture is encoded, so that a prompt costs only itself.
-
-        Raises:
-            InputError: there is no such model.
-        """
-        return self._key(models.kind(model), picture) in self._embeddings
-
     def encode(self, model: str, picture: Picture) -> None:
         """Encodes the picture, if it is not yet.
 
@@ -128,10 +120,9 @@ class Engine:
                 is out of its range.
         """
         kind = models.kind(model)
-        if not _offer(kind).everything:
-            raise InputError(
-                f"{model} can't find everything: it {kind.declaration.limits or 'needs a prompt'}"
-            )
+        offer = _offer(kind)
+        if not offer.everything:
+            raise InputError(f"{model} can't find everything: it {offer.limits}")
         if not 1 <= points_per_side <= MOST_GRID:
             raise InputError(f"points_per_side: {points_per_side} is not within 1…{MOST_GRID}")
         for name, value in (("predicted_iou", predicted_iou), ("stability", stability)):
@@ -199,17 +190,12 @@ def _kind(name: str) -> type[Segmenter] | None:
 
 
 def _offer(kind: type[Segmenter]) -> Offer:
-    declared = kind.declaration
-    kinds, interactive = answerable(declared), issubclass(kind, Interactive)
+    declared, interactive = kind.declaration, issubclass(kind, Interactive)
     return Offer(
         name=declared.name,
-        kind=declared.kind,
-        description=declared.description,
-        points=(True, False) in kinds,
-        box=(False, True) in kinds,
         everything=interactive and "S1" in declared.applies,
         feedback=interactive,
-        limits=declared.limits,
+        limits=declared.limits or "needs a prompt",
     )
 
 

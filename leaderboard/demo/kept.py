@@ -9,8 +9,8 @@ import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
 
-from cosmos1050k import pictures
 from cosmos1050k.errors import InputError
+from leaderboard.demo.notice import NOTICE
 from leaderboard.demo.study import PICTURE, Study
 
 #: What a NIfTI header says of the place of its voxels, besides the voxels' size.
@@ -77,7 +77,7 @@ class Kept:
 
         A volume, and a single slice that has an affine, give NIfTI, gzipped: 0 and 1, in the shape of the
         study and with its geometry, a NIfTI file's as that file states it. A picture without one gives PNG, 0
-        and 255.
+        and 255. The notice stands in the NIfTI's `descrip`, and in the PNG's text "Disclaimer".
         """
         study = self._study
         voxels = np.zeros(study.volume.array.shape[:3], np.uint8, order="F")
@@ -86,7 +86,7 @@ class Kept:
         stem = _stem(study.name)
         if study.volume.affine is None and study.planes == (PICTURE,):
             picture = np.ascontiguousarray(study.cut(voxels, study.planes[0], 0)) * np.uint8(255)
-            return f"{stem}_mask.png", pictures.encode(picture)
+            return f"{stem}_mask.png", _png(picture)
         return f"{stem}_mask.nii.gz", _nifti(voxels, study)
 
 
@@ -109,9 +109,19 @@ def _stem(name: str) -> str:
     return stem[:80] or "picture"
 
 
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    from PIL import Image, PngImagePlugin
+
+    told, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    told.add_text("Disclaimer", NOTICE)
+    Image.fromarray(picture).save(file, "PNG", pnginfo=told)
+    return file.getvalue()
+
+
 def _nifti(voxels: NDArray[np.uint8], study: Study) -> bytes:
     header = _header(study)
     header.set_data_dtype(np.uint8)
+    header["descrip"] = NOTICE
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     packed = io.BytesIO()
     with igzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:

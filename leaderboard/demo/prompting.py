@@ -151,17 +151,12 @@ class Offer:
     """A model that is here.
 
     Args:
-        points, box: whether it answers points alone, and a box alone.
         everything: whether it finds masks without a prompt, by a grid of points.
         feedback: whether a later round can be given the mask of the one before.
-        limits: why it can't be asked something, in a few words that follow "it"; empty if it can be all.
+        limits: why it can't find everything, if it can't, in a few words that follow its name.
     """
 
     name: str
-    kind: str
-    description: str
-    points: bool
-    box: bool
     everything: bool
     feedback: bool
     limits: str

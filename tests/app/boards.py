@@ -40,16 +40,16 @@ def make_board(
     folder: Path, source: str, *, patients: int, slices: int, seed: int, phantom: bool = False
 ) -> Made:
     """A board of the models box and grabcut on a hand-made source."""
-    rows, version = _write_source(folder, source, patients, slices, seed, phantom)
+    rows, version = write_source(folder, source, patients, slices, seed, phantom)
     for model in MODELS:
-        _write_scores(folder / "scores" / model, model, source, rows, version)
+        write_scores(folder / "scores" / model, model, source, rows, version)
     path = folder / "leaderboard.duckdb"
     none = folder / "none"
     given = BoardInput(folder / "data", folder / "scores", none, none, (source,), MODELS, protocol_version=1)
     return Made(path, build_board(given, path, options=BoardOptions(bootstrap_draws=200)).build_id)
 
 
-def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: str) -> None:
+def write_scores(out: Path, model: str, source: str, rows: pa.Table, version: str) -> None:
     """What `evaluate` writes, without its processes; grabcut gets a hostile description."""
     segmenter = models.get(model)
     declaration = segmenter.declaration
@@ -73,7 +73,7 @@ def _write_scores(out: Path, model: str, source: str, rows: pa.Table, version: s
     (out / MANIFEST).write_text(manifest.model_dump_json())
 
 
-def _write_source(
+def write_source(
     folder: Path, source: str, patients: int, slices: int, seed: int, phantom: bool
 ) -> tuple[pa.Table, str]:
     """The source's rows, all of the test split, and its version."""

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from leaderboard.store.publish import publish
 from tests.app.boards import HOSTILE_SOURCE, Made, make_board
+from tests.app.submitting import Site, site
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -71,7 +72,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     @contextmanager
     def run(state: Path, *options: str, **environ: str) -> Iterator[str]:
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "app", "--port", str(port), "--state", str(state), *options]
         with log.open("w") as output:
             child = subprocess.Popen(
@@ -88,7 +89,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     return run
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -134,3 +135,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def _own(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Site]:
+    """A server that takes submissions, with nothing going on in the background."""
+    with site(tmp_path / "state", tmp_path / "uploads") as opened:
+        yield opened

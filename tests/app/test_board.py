@@ -22,6 +22,7 @@ from leaderboard.store.views import Cell
 from tests.app.boards import HOSTILE, HOSTILE_OBJECT, HOSTILE_SOURCE, STRATEGIES, Made
 from tests.app.conftest import ROOT
 
+SENTENCE = "For research. Not a medical device."
 #: With every strategy's column.
 PLACE = Place(columns=(*SHOWN, *STRATEGIES))
 
@@ -81,11 +82,48 @@ def test_csv_has_the_interval_in_columns_of_its_own(reader: BoardReader) -> None
     place = Place(columns=("hd", "latency"))
     table, _ = shown(reader, place, rows=[replace(one, of_pairs=2) for one in rows])
     assert table.csv().splitlines() == [
-        "Rank,Model,DICE %,low,high,HD px,empty masks,failed objects,time ms,timed on,on the front",
-        "1,a,50.00,25.00,75.00,,,,12.340,one,yes",
-        "–,b,,,,1.23,1000,2,,,",
+        "Rank,Model,DICE %,low,high,HD px,empty masks,failed objects,time ms,timed on,on the front,notice",
+        f"1,a,50.00,25.00,75.00,,,,12.340,one,yes,{SENTENCE}",
+        f"–,b,,,,1.23,1000,2,,,,{SENTENCE}",
     ]
     assert "1,000" in table.html()
+
+
+def test_every_row_of_a_csv_says_that_it_is_for_research() -> None:
+    rows = [[Value("a, b")], [Value('"c"')]]
+    for grouped_by in ("", "Pair"):
+        table = Table("", "", [Column("Model")], [("one", rows), ("two", rows[:1])], grouped_by)
+        found = list(csv.DictReader(table.csv().splitlines()))
+        assert [(row["Model"], list(row.items())[-1]) for row in found] == [
+            (text, ("notice", SENTENCE)) for text in ("a, b", '"c"', "a, b")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("time", "shown_as", "in_csv"),
+    [
+        (0.0, "0", 0),
+        (0.009, "<0.01", 0.009),
+        (0.00004, "<0.01", 0.00004),
+        (0.044, "0.044", 0.044),
+        (0.5, "0.5", 0.5),
+        (1.26, "1.3", 1.26),
+        (9.97, "10", 9.97),
+        (1234.5, "1,234", 1234.5),
+    ],
+)
+def test_only_no_time_is_shown_as_0(reader: BoardReader, time: float, shown_as: str, in_csv: float) -> None:
+    rows = [row("a", Cell(0.5), milliseconds=time, timed_on="one")]
+    table, _ = shown(reader, Place(columns=("latency",)), rows=rows)
+    assert cells(table, 3) == [shown_as]
+    (found,) = csv.DictReader(table.csv().splitlines())
+    assert float(found["time ms"]) == in_csv
+
+
+def test_a_dice_of_0_tells_of_its_empty_masks(reader: BoardReader) -> None:
+    rows = [row("a", Cell(0.0), empties=1200), row("b", Cell(0.5), empties=3), row("c", Cell(0.0), empties=0)]
+    table, _ = shown(reader, Place(columns=()), rows=rows)
+    assert [own[2].note for _, found in table.groups for own in found] == ["1,200 empty masks", "", ""]
 
 
 def test_interval_is_shown_and_explained(larger: Made, tmp_path: Path) -> None:

@@ -269,6 +269,21 @@ def test_an_upload_is_private_and_goes_with_its_page(
     other.close()
 
 
+def test_what_a_model_can_t_do_is_greyed(page: Page, address: str) -> None:
+    open_demo(page, address)
+    page.get_by_label("Everything").check()
+    expect(page.get_by_role("button", name="Find everything")).to_be_visible()
+    choose(page, "Model", "box")
+    expect(page.get_by_label("Everything")).to_be_disabled()
+    expect(page.get_by_text("Prompts alone: box needs a box.")).to_be_visible()
+    expect(page.get_by_label("Several rounds")).to_be_disabled()
+    expect(page.get_by_text("box takes no mask of an earlier round.")).to_be_visible()
+    expect(page.get_by_role("button", name="Find everything")).to_be_hidden()
+    choose(page, "Model", "sam_nano")
+    expect(page.get_by_label("Everything")).to_be_enabled()
+    expect(page.get_by_label("Several rounds")).to_be_enabled()
+
+
 def test_everything_says_how_many_masks(page: Page, address: str) -> None:
     open_demo(page, address)
     page.get_by_label("Everything").check()

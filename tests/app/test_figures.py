@@ -48,7 +48,7 @@ def test_no_template_no_logo_and_a_clear_ground() -> None:
     assert (trace["y"], trace["error_y"]["array"], trace["error_y"]["arrayminus"]) == ([50], [20], [10])
 
 
-@pytest.mark.parametrize(
+EVERY = pytest.mark.parametrize(
     "figure",
     [
         figures.heat_map([TAG], [HOSTILE], np.zeros((1, 1))),
@@ -60,6 +60,17 @@ def test_no_template_no_logo_and_a_clear_ground() -> None:
     ],
     ids=["heat", "bars", "speed", "boxes", "differences", "beside"],
 )
+
+
+@EVERY
+def test_every_figure_says_that_it_is_for_research(figure: Any) -> None:
+    """At the foot, for which plotly.js makes room below the axis' own title."""
+    title = body(figure)["layout"]["title"]
+    assert title["text"] == "For research. Not a medical device."
+    assert (title["automargin"], title["yref"], title["y"]) == (True, "container", 0)
+
+
+@EVERY
 def test_no_name_is_markup(figure: Any) -> None:
     """Plotly takes some tags of HTML in every text; those of its own templates are <br> and <extra>."""
     text = json.dumps(body(figure))
@@ -107,8 +118,20 @@ def luminance(colour: str) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
+def contrast(colour: str, ground: str) -> float:
+    high, low = sorted((luminance(colour), luminance(ground)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("colour", figures.COLOURS)
 @pytest.mark.parametrize("ground", ["#ffffff", "#0b0f19"])
 def test_series_stand_out_on_both_grounds(colour: str, ground: str) -> None:
-    high, low = sorted((luminance(colour), luminance(ground)), reverse=True)
-    assert (high + 0.05) / (low + 0.05) >= 3  # WCAG 2, of graphics
+    assert contrast(colour, ground) >= 3  # WCAG 2, of graphics
+
+
+def test_the_notice_is_readable_in_a_picture_taken_home() -> None:
+    colour = body(figures.bars(["CT"], {"box": [Bar(50.0)]}))["layout"]["title"]["font"]["color"]
+    assert contrast(colour, "#ffffff") >= 4.5  # WCAG 2, of text
+    assert (
+        contrast(colour, "#0b0f19") >= 3.9
+    )  # no colour has 4.5 on both; on the page style.css gives another

@@ -27,7 +27,7 @@ from cosmos1050k.errors import InputError
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
 from tests.app.boards import Made
-from tests.app.conftest import _free_port, _wait
+from tests.app.conftest import _wait, free_port
 from tests.conftest import ROOT
 
 SPACE = ROOT / "app/space"
@@ -49,7 +49,7 @@ def started(command: list[str], port: int, log: Path, **environ: str) -> Iterato
 
 def test_a_space_runs_the_file(sample_state: Path, tmp_path: Path) -> None:
     """It listens where the Space's proxy asks, shows the board and its notice, and ends without a trace."""
-    port, log = _free_port(), tmp_path / "log.txt"
+    port, log = free_port(), tmp_path / "log.txt"
     command = ["app/__main__.py", "--state", str(sample_state)]
     with started(command, port, log, SPACE_ID="me/cosmos", GRADIO_SERVER_PORT=str(port)) as child:
         address = f"http://127.0.0.1:{port}"
@@ -103,6 +103,28 @@ def test_a_space_keeps_its_boards_in_its_storage(sample: Made, larger: Made, tmp
     publish(larger.path, found.state)
     assert for_space(Options(state=shipped), storage) == found
     assert BoardReader(found.state).board()["build_id"] == larger.build_id
+
+
+@pytest.mark.slow
+def test_in_a_space_one_signs_in(sample_state: Path) -> None:
+    """With what a Space sets where its `README.md` says `hf_oauth: true`."""
+    given = {"OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid profile"}
+    given |= {"SYSTEM": "spaces", "SPACE_ID": "me/it", "SPACE_HOST": "me-it.hf.space"}
+    given |= {"OPENID_PROVIDER_URL": "https://huggingface.co"}
+    ask = """
+import sys, pathlib
+from starlette.testclient import TestClient
+from app.options import Options
+from app.server import build_server
+client = TestClient(build_server(Options(state=pathlib.Path(sys.argv[1]))))
+print(client.get("/config").text.count("Sign in with Hugging Face"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", ask, str(sample_state)],
+        env={**os.environ, **given}, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1"]
 
 
 def test_where_it_listens() -> None:

@@ -298,3 +298,25 @@ def test_what_cannot_be_scored_is_one_line_and_leaves_the_old_scores(
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (bench.bytes(), (bench.out / MANIFEST).read_bytes()) == before
+
+
+def test_only_some_sources_are_scored_on_the_board_of_all(bench: Bench) -> None:
+    bench.build("second", dataset.cases(6, seed=1))
+    bench.run(images=3)
+    of_all = bench.bytes()
+    bench.units, bench.out = bench.units.with_name("other"), bench.out.with_name("other")
+    run = bench.run(images=3, only=("second",))
+    assert list(run.sources) == ["second"]
+    assert bench.bytes() == {"second.parquet": of_all["second.parquet"]}
+    scored = sum(case["rows"] for case in shards.load_cases(bench.data / "second"))
+    assert 0 < len(bench.kept()) < scored
+
+
+def test_it_tells_how_many_images_are_done(bench: Bench) -> None:
+    told: list[tuple[int, int]] = []
+    bench.run(progress=lambda done, total: told.append((done, total)))
+    images = sum(case["rows"] for case in shards.load_cases(bench.data / "first") if case["split"] == "test")
+    assert told == [(done, images) for done in range(0, images + 1, 2)]  # two of each case
+    told.clear()
+    bench.run(progress=lambda done, total: told.append((done, total)))
+    assert told == [(images, images)]

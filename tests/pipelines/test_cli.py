@@ -24,6 +24,8 @@ from pipelines.cli import app
 from tests.conftest import ROOT
 
 VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+#: Verbs that have verbs of their own.
+GROUPS = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +68,13 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
         "sources", "fetch", "doctor", "index", "link", "weights", "convert", "finetune",
-        "tolerance", "latency", "robustness", "verify", "board", "compare", "build", "evaluate", "serve",
+        "tolerance", "latency", "robustness", "verify", "board", "compare", "submit", "worker",
+        "backup", "restore",
+        "build", "evaluate", "serve",
     ]  # fmt: skip
+    assert list(GROUPS) == ["token", "submissions"]
     readme = (ROOT / "README.md").read_text()
-    assert all(f"cosmos {verb}" in readme for verb in VERBS)
+    assert all(f"cosmos {verb}" in readme for verb in [*VERBS, *GROUPS])
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -79,6 +84,14 @@ def test_help_explains_itself(verb: str) -> None:
     (command,) = [c for c in app.registered_commands if c.callback and c.callback.__name__ == verb]
     assert command.callback
     assert (command.callback.__doc__ or "").split()[0] in result.output
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_of_a_group_names_its_verbs(group: str | None) -> None:
+    output = CliRunner().invoke(app, [str(group), "--help"]).output
+    own = [command.name or command.callback.__name__ for command in GROUPS[group] if command.callback]
+    assert len(own) >= 3
+    assert all(name in output for name in own)
 
 
 def test_build_gives_what_the_stage_gives(folder: Path, sample: Path, tmp_path: Path) -> None:

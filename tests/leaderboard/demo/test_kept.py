@@ -1,4 +1,5 @@
 import gzip
+import io
 import tracemalloc
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.readers import Volume
@@ -67,6 +69,7 @@ def test_masks_of_all_planes_are_united_and_a_slice_has_its_last() -> None:
     assert kept.mask("transverse", 1) is kept.mask("coronal", 1) is None
     assert len(kept) == 4 + 3 + 3
     image = loaded(kept)
+    assert image.header["descrip"].item().decode() == "For research. Not a medical device."
     assert image.get_data_dtype() == np.uint8
     np.testing.assert_array_equal(np.asarray(image.dataobj), expected)
 
@@ -116,6 +119,7 @@ def test_a_nifti_file_gets_its_own_geometry_back(
     np.testing.assert_array_equal(found.header["pixdim"][:4], image.header["pixdim"][:4])
     np.testing.assert_array_equal(found.affine, kind.from_bytes(image.to_bytes()).affine)
     assert found.header.get_xyzt_units()[0] == "mm"
+    assert found.header["descrip"].item().decode() == "For research. Not a medical device."
     assert (found.shape, int(np.asarray(found.dataobj).sum())) == (SHAPE, 30)
 
 
@@ -158,6 +162,8 @@ def test_a_picture_gives_png(colour: bool) -> None:
     kept.keep("picture", 0, mask)
     name, data = kept.file()
     assert name == "my_photo_1_.tar_mask.png"
+    with Image.open(io.BytesIO(data)) as file:
+        assert file.text == {"Disclaimer": "For research. Not a medical device."}  # type: ignore[attr-defined]
     np.testing.assert_array_equal(
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), mask * 255
     )

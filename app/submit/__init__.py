@@ -1,0 +1,1 @@
+"""The tab "Submit": a form, the page of a submission, the queue."""

@@ -1,0 +1,368 @@
+"""The queue: one SQLite file, of which every change is compared and set in one transaction, and noted."""
+
+import fcntl
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from cosmos1050k.errors import InputError
+from leaderboard.submissions import table
+from leaderboard.submissions.declared import Declared
+from leaderboard.submissions.entry import Entry, Event, Lease
+from leaderboard.submissions.refusals import Refused
+from leaderboard.submissions.states import FINAL, STATES, TRANSITIONS, State
+from leaderboard.submissions.terms import Limits
+
+QUEUE = "queue.sqlite"
+#: Held while the file is made: SQLite does not wait for others that change its journal.
+_MAKING = ".queue.lock"
+#: Seconds that one writer waits for the others.
+_PATIENCE_S = 60
+_WEEK_S = 7 * 24 * 3600.0
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+#: What a run leaves behind that the next one must not find.
+_NO_LEASE: dict[str, Any] = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
+
+
+class Queue:
+    """All submissions. Safe to share between threads and processes: each call has a connection of its own."""
+
+    def __init__(self, state: Path, clock: Callable[[], float] = time.time) -> None:
+        """Raises:
+        InputError: the file can't be made, or is no queue.
+        """
+        self.path, self.clock = state / QUEUE, clock
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            with (state / _MAKING).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.path.touch(mode=0o600)  # it holds how people are reached
+                with self._opened() as connection:
+                    connection.execute("pragma journal_mode = wal")
+                    connection.executescript(table.SCHEMA)
+        except OSError as error:
+            problem = f"no queue can be kept there ({error.strerror})"
+            raise InputError(f"{self.path}: {problem}; mend the folder") from None
+
+    # What is there
+
+    def get(self, submission: str) -> Entry:
+        """Raises:
+        Unknown: there is none.
+        """
+        with self._opened() as connection:
+            return table.get(connection, submission)
+
+    def entries(
+        self,
+        *,
+        identity: str | None = None,
+        states: Sequence[State] = STATES,
+        limit: int = -1,
+    ) -> list[Entry]:
+        """Submissions, the newest first: all, or of one identity, or in some states."""
+        marks = ", ".join("?" * len(states))
+        query = f"select * from submissions where state in ({marks}) and (?1 is null or identity = ?1)"
+        query = query.replace("?1", "?")
+        with self._opened() as connection:
+            rows = connection.execute(
+                f"{query} order by number desc limit ?", [*states, identity, identity, limit]
+            )
+            return [table.entry_of(row) for row in rows]
+
+    def place(self, submission: str) -> int | None:
+        """How many are before it in the queue, itself counted; None if it does not wait."""
+        with self._opened() as connection:
+            row = connection.execute(
+                """select (select count(*) from submissions b where state = 'queued' and b.number <= a.number)
+                from submissions a where id = ? and state = 'queued'""",
+                [submission],
+            ).fetchone()
+        return None if row is None else int(row[0])
+
+    def events(self, submission: str) -> list[Event]:
+        """What happened to a submission, in order."""
+        with self._opened() as connection:
+            rows = connection.execute(
+                "select at, source, target, actor, note from events where submission = ? order by rowid",
+                [submission],
+            ).fetchall()
+        return [Event(*row) for row in rows]
+
+    def uses(self, tensors_sha256: str) -> int:
+        """How many submissions need a file of weights."""
+        with self._opened() as connection:
+            marks = ", ".join("?" * 2)
+            ((found,),) = connection.execute(
+                f"select count(*) from submissions where tensors_sha256 = ? and state not in ({marks})",
+                [tensors_sha256, "withdrawn", "rejected"],
+            ).fetchall()
+        return int(found)
+
+    # What comes in
+
+    def add(
+        self,
+        declared: Declared,
+        identity: str,
+        board: str,
+        limits: Limits,
+        checked: dict[str, Any] | None = None,
+    ) -> tuple[Entry, bool]:
+        """Takes a submission in; of one that is there already, that one and True.
+
+        Args:
+            board: the terms' key.
+            checked: `part`, the three sums and `bytes` of weights that are here and were found right: then
+                it waits for a worker at once.
+
+        Raises:
+            Refused: the name is taken, or the identity has no run left.
+        """
+        with self._changing() as connection:
+            weights = checked["weights_sha256"] if checked else None
+            if same := table.same(connection, declared, weights, board):
+                return same, True
+            self._refuse(connection, declared, identity, limits)
+            now, new = self.clock(), "".join(secrets.choice(_ALPHABET) for _ in range(10))
+            connection.execute(
+                """insert into submissions (id, identity, name, declared, state, board, created, updated)
+                values (?, ?, ?, ?, 'received', ?, ?, ?)""",
+                [new, identity, declared.name, declared.model_dump_json(), board, now, now],
+            )
+            table.note(connection, now, new, None, "received", identity)
+            if checked:
+                self._moved(connection, new, "received", "validating", "app")
+                self._moved(connection, new, "validating", "queued", "app", **checked)
+            return table.get(connection, new), False
+
+    def same(self, declared: Declared, weights_sha256: str, board: str) -> Entry | None:
+        """The submission of the same weights and the same declaration for the same board, if there is one."""
+        with self._opened() as connection:
+            return table.same(connection, declared, weights_sha256, board)
+
+    def _refuse(
+        self, connection: sqlite3.Connection, declared: Declared, identity: str, limits: Limits
+    ) -> None:
+        final = ", ".join(map(repr, FINAL))
+        table.free(connection, declared.name)
+        since = self.clock() - _WEEK_S
+        ((waiting, unscored, used),) = connection.execute(
+            f"""select count(*) filter (where state not in ({final})),
+                count(*) filter (where state not in ({final}) and first is null),
+                count(*) filter (where first > ?)
+            from submissions left join (
+                select submission, min(at) as first from events
+                where source = 'running' and target = 'scored' group by submission
+            ) on submission = id where identity = ?""",
+            [since, identity],
+        ).fetchall()
+        if waiting >= limits.open_at_once:
+            problem = f"{waiting} submissions of yours have not ended"
+            raise Refused("too-many-open", f"{problem}; wait, or withdraw one")
+        # One that is scored again counts by its first run: it is not its submitter who asked for the other.
+        if used + unscored >= limits.weekly_quota:
+            problem = f"{used} runs of yours were scored in the last seven days and {unscored} are under way"
+            raise Refused(
+                "quota", f"{problem}, of {limits.weekly_quota} a week; wait until one is a week old"
+            )
+
+    # How it goes on
+
+    def move(
+        self, submission: str, source: State, target: State, actor: str, note: str = "", **more: Any
+    ) -> bool:
+        """Compare and set: whether it was in the state `source`, and now is in `target`.
+
+        Args:
+            more: columns to set with it.
+
+        Raises:
+            Unknown: there is none.
+            Refused: it failed, and another has its name by now.
+        """
+        with self._changing() as connection:
+            return self._moved(connection, submission, source, target, actor, note, **more)
+
+    def note(self, submission: str, actor: str, note: str, **more: Any) -> None:
+        """Notes what somebody did that leaves the state as it is, and sets columns.
+
+        Raises:
+            Unknown: there is none.
+        """
+        with self._changing() as connection:
+            state = table.get(connection, submission).state
+            table.put(connection, submission, self.clock(), more)
+            table.note(connection, self.clock(), submission, state, state, actor, note)
+
+    def claim(self, worker: str, seconds: float, board: str) -> Lease | None:
+        """Gives a worker the first that waits, if one does."""
+        with self._changing() as connection:
+            now = self.clock()
+            row = connection.execute(
+                """select id from submissions where state = 'queued' and not_before <= ?
+                order by number limit 1""",
+                [now],
+            ).fetchone()
+            if row is None:
+                return None
+            lease = secrets.token_urlsafe(24)
+            own: dict[str, Any] = {
+                "worker": worker,
+                "lease": table.hashed(lease),
+                "expires": now + seconds,
+                "heartbeat": now,
+            }
+            self._moved(connection, row[0], "queued", "running", worker, **own, board=board)
+            return Lease(lease, now + seconds, table.get(connection, row[0]))
+
+    def leased(self, lease: str) -> Entry:
+        """The submission that is being worked on under a lease.
+
+        Raises:
+            LeaseLost: none is.
+        """
+        with self._opened() as connection:
+            return table.leased(connection, lease)
+
+    def beat(self, lease: str, seconds: float, doing: str = "", done: int = 0, total: int = 0) -> float:
+        """A worker's heartbeat; returns until when the work is its own now.
+
+        Raises:
+            LeaseLost: it is no longer.
+        """
+        with self._changing() as connection:
+            entry, now = table.leased(connection, lease), self.clock()
+            connection.execute(
+                """update submissions set expires = ?, heartbeat = ?, doing = ?, done = ?, total = ?
+                where id = ?""",
+                [now + seconds, now, doing, done, total, entry.id],
+            )
+            return now + seconds
+
+    def end_run(self, lease: str, target: State, note: str = "", **more: Any) -> Entry:
+        """Ends a run: into `scored`, `rejected`, or what `retried` says.
+
+        Raises:
+            LeaseLost: it ended otherwise.
+        """
+        with self._changing() as connection:
+            entry = table.leased(connection, lease)
+            self._moved(connection, entry.id, "running", target, entry.worker, note, **_NO_LEASE | more)
+            return table.get(connection, entry.id)
+
+    def fail_run(self, lease: str, limits: Limits, reason: str, message: str, log: str) -> Entry:
+        """A run failed by no fault of the model: later again, or failed for good.
+
+        Raises:
+            LeaseLost: it ended otherwise.
+        """
+        with self._changing() as connection:
+            entry = table.leased(connection, lease)
+            said = {"reason": reason, "message": message, "log": log, **_NO_LEASE}
+            if entry.retries >= limits.retries:
+                self._moved(connection, entry.id, "running", "failed", entry.worker, message, **said)
+            else:
+                later = self.clock() + limits.backoff_s * 4**entry.retries
+                said |= {"retries": entry.retries + 1, "not_before": later}
+                self._moved(connection, entry.id, "running", "queued", entry.worker, message, **said)
+            return table.get(connection, entry.id)
+
+    def recover(self) -> None:
+        """What the server before this one was checking is to be checked again."""
+        for entry in self.entries(states=["validating"]):
+            self.move(entry.id, "validating", "received", "app", "the server was started anew", expires=None)
+
+    def reap(self, limits: Limits) -> list[Entry]:
+        """Takes back what somebody worked on who was silent too long; returns those submissions."""
+        with self._changing() as connection:
+            rows = connection.execute(
+                "select * from submissions where state in ('running', 'validating') and expires < ?",
+                [self.clock()],
+            ).fetchall()
+            for entry in map(table.entry_of, rows):
+                self._take_back(connection, entry, limits)
+            return [table.get(connection, row["id"]) for row in rows]
+
+    def _take_back(self, connection: sqlite3.Connection, entry: Entry, limits: Limits) -> None:
+        back: State = "queued" if entry.state == "running" else "received"
+        more: dict[str, Any] = {**_NO_LEASE, "losses": entry.losses + 1}
+        if entry.losses + 1 >= limits.losses:
+            back = "failed"
+            more |= {"reason": "lost", "message": f"{entry.losses + 1} workers vanished with it"}
+        note = f"nothing was heard of {entry.worker or 'the server'}"
+        self._moved(connection, entry.id, entry.state, back, "reaper", note, **more)
+
+    # Whether the board is to be made anew
+
+    def want_board(self) -> None:
+        with self._changing() as connection:
+            connection.execute("update board set wanted = wanted + 1")
+
+    def board_wanted(self) -> int:
+        """A number that grows; 0: no."""
+        with self._opened() as connection:
+            return int(connection.execute("select wanted from board").fetchone()[0])
+
+    def board_made(self, wanted: int) -> None:
+        """The board was made as it was wanted then."""
+        with self._changing() as connection:
+            connection.execute("update board set wanted = 0 where wanted = ?", [wanted])
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Raises:
+        InputError: it can't be read or written.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("pragma foreign_keys = on")
+                connection.execute("pragma synchronous = full")
+                yield connection
+        except sqlite3.DatabaseError as error:  # locked, full, damaged; a fault of ours is another
+            if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+                raise
+            remedy = "make room, or `cosmos restore` a backup"
+            raise InputError(f"{self.path}: the queue can't be used ({error}); {remedy}") from None
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that nobody else's change can come into."""
+        with self._opened() as connection:
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def _moved(
+        self,
+        connection: sqlite3.Connection,
+        submission: str,
+        source: State,
+        target: State,
+        actor: str,
+        note: str = "",
+        **more: Any,
+    ) -> bool:
+        if target not in TRANSITIONS[source]:
+            raise AssertionError(f"there is no way from {source} to {target}")
+        if source in table.GONE and target not in table.GONE:  # its name may be another's by now
+            table.free(connection, table.get(connection, submission).name, submission)
+        now = self.clock()
+        done = connection.execute(
+            "update submissions set state = ?, updated = ? where id = ? and state = ?",
+            [target, now, submission, source],
+        )
+        if not done.rowcount:
+            return False
+        table.put(connection, submission, now, more)
+        table.note(connection, now, submission, source, target, actor, note)
+        return True
