@@ -117,7 +117,7 @@ from starlette.testclient import TestClient
 from app.options import Options
 from app.server import build_server
 client = TestClient(build_server(Options(state=pathlib.Path(sys.argv[1]))))
-print(client.get("/config").text.count("Sign in with Hugging Face"))
+print(client.get("/config").text.count('"value":"Sign in with Hugging Face"'))
 """
     done = subprocess.run(
         [sys.executable, "-c", ask, str(sample_state)],
