@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import api_models as answers
 from app import api_submissions, api_work
-from app.api_gate import Gate, Gates, Large
+from app.api_gate import Gate, Gates, Shares
 from app.api_identity import Door
 from app.api_prompt import Prompting, sentence
-from app.api_refusals import PREFIX, SUBMISSIONS, WORK, refused, unfit
+from app.api_refusals import PREFIX, SUBMISSIONS, WORK, away, refused, unfit
 from app.options import Options
 from cosmos1050k.errors import InputError
 from cosmos1050k.notices import notices
@@ -28,6 +28,7 @@ from leaderboard.demo.notice import NOTICE
 from leaderboard.store.filters import Filter, ranking
 from leaderboard.store.read import BoardReader
 from leaderboard.submissions.desk import Desk
+from leaderboard.submissions.entry import Trouble
 
 NO_BOARD = "There is no board to show: whoever runs this server is to run `make repro`."
 _DESCRIPTION = f"The COSMOS 1050K leaderboard. {NOTICE}"
@@ -76,12 +77,13 @@ def build_api(
         api.include_router(api_submissions.routes(desk, folder))
         api.include_router(api_work.routes(desk))
         most = partial(api_submissions.most_bytes, desk, _FORM_BYTES)
-        gates[SUBMISSIONS] = partial(Gate, most_bytes=most, at_once=_MANY, large=Large())
+        gates[SUBMISSIONS] = partial(Gate, most_bytes=most, at_once=_MANY, shares=Shares())
         gates[WORK] = partial(Gate, most_bytes=api_work.most_bytes, at_once=_MANY)
     api.add_middleware(Gates, parts=gates)
     api.add_middleware(Door, tokens=desk.tokens if desk else None)
     api.add_exception_handler(RequestValidationError, unfit)
     api.add_exception_handler(StarletteHTTPException, refused)
+    api.add_exception_handler(Trouble, away)
     return api
 
 

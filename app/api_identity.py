@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api_prompt import sentence
 from app.api_refusals import CODED, WORK, Coded, below, inner, refusal
 from cosmos1050k.errors import InputError
+from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.tokens import Denied, Identity, Role, Tokens
 
 READ_ONLY = "This server takes no submissions: it shows the board and keeps nothing."
@@ -116,6 +117,18 @@ class Door:
 def who(request: Request) -> Identity | None:
     """Who asks, as `Door` found; None: somebody who looks."""
     return getattr(request.state, "identity", None)
+
+
+def admin(identity: Identity | None) -> bool:
+    """Whether an admin asks."""
+    return identity is not None and identity.role == "admin"
+
+
+def owns(identity: Identity | None, entry: Entry) -> bool:
+    """Whether a submission is of who asks, or an admin asks."""
+    if identity is None:
+        return False
+    return admin(identity) or (identity.role == "submitter" and identity.name == entry.identity)
 
 
 def one_of(request: Request, roles: Sequence[Role]) -> Identity:

@@ -1,5 +1,7 @@
 """What a refusal looks like: a sentence, and under `CODED` also a code for programs."""
 
+import logging
+import re
 from collections.abc import Mapping
 
 from fastapi import Request
@@ -9,7 +11,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Scope
 
 from leaderboard.submissions import refusals
+from leaderboard.submissions.entry import Trouble
 
+AWAY = "This server can't do that now: try again later, or tell who runs it."
 PREFIX = "/api/v1"
 SUBMISSIONS, WORK = "/submissions", "/work"
 CODED = (SUBMISSIONS, WORK)
@@ -27,6 +31,10 @@ CODES: Mapping[str, str] = {
 }
 #: Of what was refused without a code.
 _BY_STATUS = {400: "form", 404: "unknown", 405: "form", 413: "too-large", 422: "form"}
+#: An absolute path of two parts or more, its last part apart; an address of the web is none.
+_PATH = re.compile(r"""(?:(?<=file:)|(?<![\w.~/])(?!(?<=:)//))(?:/+([^/\s:;,'"()]+)){2,}/*""")
+
+log = logging.getLogger(__name__)
 
 
 class Coded(HTTPException):
@@ -61,6 +69,18 @@ def refusal(
 def too_large(most_bytes: int) -> str:
     """Why an upload is refused."""
     return f"The upload is too large: at most {most_bytes:,} bytes are taken."
+
+
+def without_paths(text: str) -> str:
+    """A text for strangers: of the paths of a machine it has the last part alone."""
+    return _PATH.sub(r"\1", text)
+
+
+async def away(request: Request, error: Exception) -> JSONResponse:
+    """Who runs the server is told what is wrong with it; who asks, that something is."""
+    assert isinstance(error, Trouble)
+    log.warning("%s", error)
+    return refusal(request.scope, 503, AWAY)
 
 
 async def unfit(request: Request, error: Exception) -> JSONResponse:

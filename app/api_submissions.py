@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path as Folder
@@ -13,19 +13,18 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 
 from app import api_submission_models as answers
-from app.api_identity import BEARER, one_of, who
+from app.api_identity import BEARER, admin, one_of, owns, who
 from app.api_prompt import line, sentence
-from app.api_refusals import SUBMISSIONS, Coded
+from app.api_refusals import AWAY, SUBMISSIONS, Coded, without_paths
 from cosmos1050k.errors import InputError
 from leaderboard.submissions.declared import parsed
 from leaderboard.submissions.desk import Desk
-from leaderboard.submissions.entry import Entry, LeaseLost, Unknown
+from leaderboard.submissions.entry import Entry, LeaseLost, Trouble, Unknown
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.states import STATES, State
 from leaderboard.submissions.terms import Limits
 from leaderboard.submissions.tokens import Identity
 
-AWAY = "This server can't do that now: try again later, or tell who runs it."
 _WANTED = "Send a form: `submission`, a declaration as JSON, and a `file` unless it is on the Hub."
 #: Submissions that are copied and checked at once, in threads of their own: the others' answers don't wait.
 _AT_ONCE = 8
@@ -105,28 +104,28 @@ class Submitting:
         found = self._desk.queue.entries(
             identity=identity.name if mine and identity else None, states=state or STATES, limit=limit
         )
-        shown = [entry for entry in found if not entry.hidden or _owns(identity, entry)]
-        return answers.Submissions(submissions=[self._shown(entry, identity) for entry in shown])
+        shown = [entry for entry in found if not entry.hidden or owns(identity, entry)]
+        return self._listed(shown, identity)
 
     def submission(self, request: Request, id: Id) -> answers.SubmissionPage:
         """A submission: what is said of it, where it is, what happened to it."""
         identity = who(request)
-        entry, owns = self._found(id, identity)
+        entry, own = self._found(id, identity)
         declared = entry.declared
         said = {name: getattr(declared, name) for name in answers.Declaration.model_fields}
         events = self._desk.queue.events(entry.id)
         more = {name: getattr(entry, name) for name in _PAGE}
         return answers.SubmissionPage(
-            **self._shown(entry, identity).model_dump(),
+            **self._shown(entry, identity, self._desk.queue.place(entry.id)).model_dump(),
             **more,
-            declaration=answers.Declaration(**said | {"contact": declared.contact if owns else None}),
+            declaration=answers.Declaration(**said | {"contact": declared.contact if own else None}),
             transitions=[
                 answers.Event(
                     at=event.at,
                     source=event.source,
                     target=event.target,
-                    actor=event.actor if owns else None,
-                    note=event.note,
+                    actor=event.actor if own else None,
+                    note=event.note if admin(identity) else without_paths(event.note),
                 )
                 for event in events
             ],
@@ -156,36 +155,45 @@ class Submitting:
         identity = one_of(request, ("admin",))
         with refusing():
             found = self._desk.requeue_stale(identity.name)
-        return answers.Submissions(submissions=[self._shown(entry, identity) for entry in found])
+            return self._listed(found, identity)
 
     def _done(
         self, identity: Identity, submission: str, act: Callable[[str, str], Entry]
     ) -> answers.Submission:
         with refusing():
-            return self._shown(act(submission, identity.name), identity)
+            entry = act(submission, identity.name)
+            return self._shown(entry, identity, self._desk.queue.place(entry.id))
 
     def _found(self, submission: str, identity: Identity | None) -> tuple[Entry, bool]:
         """A submission that may be seen, and whether it is of who asks, or an admin asks."""
         with refusing():
             entry = self._desk.queue.get(submission)
-            owns = _owns(identity, entry)
-            if entry.hidden and not owns:
+            own = owns(identity, entry)
+            if entry.hidden and not own:
                 raise Unknown(f"there is no submission {submission!r}")
-        return entry, owns
+        return entry, own
 
-    def _shown(self, entry: Entry, identity: Identity | None) -> answers.Submission:
-        waits = entry.state == "queued"
+    def _listed(self, entries: Sequence[Entry], identity: Identity | None) -> answers.Submissions:
+        places = self._desk.queue.places()
+        return answers.Submissions(
+            submissions=[self._shown(entry, identity, places.get(entry.id)) for entry in entries]
+        )
+
+    def _shown(self, entry: Entry, identity: Identity | None, place: int | None) -> answers.Submission:
         return answers.Submission(
             **{name: getattr(entry, name) for name in _SHOWN},
             architecture=entry.declared.architecture,
-            place=self._desk.queue.place(entry.id) if waits else None,
-            identity=entry.identity if _owns(identity, entry) else None,
+            place=place if entry.state == "queued" else None,  # it may have changed since it was read
+            message=entry.message if admin(identity) else without_paths(entry.message),
+            identity=entry.identity if owns(identity, entry) else None,
         )
 
 
 #: Fields that are an entry's own.
 _SHOWN = tuple(
-    name for name in answers.Submission.model_fields if name not in ("architecture", "place", "identity")
+    name
+    for name in answers.Submission.model_fields
+    if name not in ("architecture", "place", "message", "identity")
 )
 _PAGE = tuple(
     name
@@ -252,6 +260,8 @@ def refusing(status: int = 409, code: str = "state") -> Iterator[None]:
     """
     try:
         yield
+    except Trouble:
+        raise  # `app.api_refusals.away` answers it, wherever it comes from
     except Unknown as error:
         raise Coded(404, "unknown", _said(error)) from None
     except LeaseLost as error:
@@ -276,9 +286,3 @@ def _copied(file: UploadFile, path: Folder) -> Folder:
     with path.open("xb") as copy:
         shutil.copyfileobj(file.file, copy)
     return path
-
-
-def _owns(identity: Identity | None, entry: Entry) -> bool:
-    if identity is None:
-        return False
-    return identity.role == "admin" or (identity.role == "submitter" and identity.name == entry.identity)

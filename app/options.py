@@ -1,14 +1,16 @@
 """How the app is run: which folders it shows, what it may be sent, what a Hugging Face Space changes."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
+from cosmos1050k.index import replace_text
 from leaderboard.store.publish import CURRENT, STATE, publish
+from leaderboard.submissions import terms
+from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.terms import TERMS
 
 MEGABYTE = 1_000_000
@@ -53,19 +55,33 @@ def signs_in(environ: Mapping[str, str] = os.environ) -> bool:
 def for_space(options: Options, storage: Path = _SPACE_STORAGE) -> Options:
     """The options in a Space: boards live in its persistent storage; without that, nothing is written.
 
-    A storage that has no board yet gets the one that came with the Space's files, and its terms.
+    A storage that has no board yet, or one of other terms than those that came with the Space's files, gets
+    the board and the terms that came with them.
 
     Raises:
-        InputError: the board that came with them can't be read.
+        InputError: what came with them can't be read.
     """
     if not (storage.is_dir() and os.access(storage, os.W_OK)):
         return replace(options, read_only=True, notice=READ_ONLY)
     state, given = storage / "state", options.state / "boards" / CURRENT
-    if given.exists() and not (state / "boards" / CURRENT).exists():
+    came, own = options.state / TERMS, state / TERMS
+    told = came.read_bytes() if came.exists() else None
+    other = told is not None and not (own.exists() and own.read_bytes() == told)
+    if given.exists() and (other or not (state / "boards" / CURRENT).exists()):
+        if told is not None:
+            terms.read(options.state)  # damaged ones are not followed
         publish(given.resolve(), state)
-        if (options.state / TERMS).exists():
-            shutil.copyfile(options.state / TERMS, state / TERMS)
+        if told is not None:
+            _want_submitted(state)
+            replace_text(own, told.decode())  # the last: who is stopped before that does it all again
     return replace(options, state=state)
+
+
+def _want_submitted(state: Path) -> None:
+    """Has the board made anew with what was submitted here, which the one that came with the files lacks."""
+    queue = Queue(state)
+    if queue.entries(states=["published"], limit=1):
+        queue.want_board()
 
 
 def host_and_port(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:

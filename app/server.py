@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import PREFIX, build_api
 from app.options import Options, in_space
+from app.page_uploads import PageUploads
 from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.folders import Private
@@ -48,7 +49,8 @@ def build_server(options: Options) -> FastAPI:
     samples = Samples(options.data, options.private)
     desk = _desk(options)
     sessions = Sessions(engine, samples, private.folder)
-    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(private.folder()))
+    uploads = private.folder()
+    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(uploads))
     import gradio as gr
 
     from app.build import LOOK, build_app
@@ -65,6 +67,7 @@ def build_server(options: Options) -> FastAPI:
 
     server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     server.mount(PREFIX, build_api(reader, engine, options, private.folder, desk))
+    server.add_middleware(PageUploads, folder=uploads, most_bytes=options.max_upload_bytes)
     server.add_middleware(Headers)
     blocks = build_app(reader, engine, samples, sessions, desk, options.notice)
     # Gradio checks the paths that a client names once its own server was launched alone; here it never is.

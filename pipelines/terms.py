@@ -7,12 +7,13 @@ from leaderboard.store.build import BoardOptions
 from leaderboard.store.publish import STATE
 from leaderboard.store.read import BoardReader
 from leaderboard.submissions import terms
+from leaderboard.submissions.queue import QUEUE, Queue
 from leaderboard.submissions.terms import Limits, Terms
 from pipelines.params import Params
 
 
 def write(read: Params) -> None:
-    """Writes them beside the board.
+    """Writes them beside the board, and asks for a board with all that was submitted meanwhile.
 
     Raises:
         InputError: a source is not built, there is no board, or the folder can't be written.
@@ -30,6 +31,8 @@ def write(read: Params) -> None:
         limits=read.section("submissions", Limits),
     )
     terms.write(found, STATE)
+    if (STATE / QUEUE).exists():
+        Queue(STATE).want_board()
 
 
 def _device(name: str) -> Device:

@@ -14,9 +14,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.api_identity import SUBMITTED, Rate
+from app.api_identity import SUBMITTED, Rate, admin, owns
 from app.api_prompt import sentence
-from app.api_submissions import AWAY
+from app.api_refusals import AWAY
 from app.demo.view import problem
 from app.shown import said
 from app.submit import form, layout, shown
@@ -25,7 +25,7 @@ from cosmos1050k import sources
 from cosmos1050k.errors import InputError
 from leaderboard.submissions.declared import ARCHITECTURES
 from leaderboard.submissions.desk import Desk, Receipt
-from leaderboard.submissions.entry import Entry, Unknown
+from leaderboard.submissions.entry import Entry, Trouble, Unknown
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.states import FINAL, STATES, TRANSITIONS, State
 from leaderboard.submissions.tokens import Denied, Identity
@@ -83,6 +83,15 @@ class Actions:
     ) -> Update:
         """The same a moment later: what the page has already is not sent again."""
         try:
+            return self._changed(profile, token, following, whose, seen)
+        except Trouble as error:  # the next tick may find it gone
+            log.warning("%s", error)
+            return {self._parts.page.pulse: problem(AWAY)}
+
+    def _changed(
+        self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str, seen: str
+    ) -> Update:
+        try:
             identity = self._identity(token, profile)
         except Denied:  # which was said when it was given
             identity = None
@@ -98,7 +107,14 @@ class Actions:
 
     def _shown(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """All but the form."""
-        parts, denied, following = self._parts, "", str(following)
+        try:
+            return self._all(profile, token, str(following), whose)
+        except Trouble as error:
+            log.warning("%s", error)
+            return {self._parts.page.following: str(following), self._parts.queue.table: problem(AWAY)}
+
+    def _all(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
+        parts, denied = self._parts, ""
         try:
             identity = self._identity(token, profile)
         except Denied as error:
@@ -113,7 +129,7 @@ class Actions:
             parts.page.pulse: self._pulse(entry),
             parts.page.seen: f"{_digest(page)} {_digest(table)}",
             parts.who.said: denied or shown.signed_in(identity),
-            parts.queue.disk: shown.disk(self._desk.disk()) if _admin(identity) else "",
+            parts.queue.disk: shown.disk(self._desk.disk()) if admin(identity) else "",
         }
 
     def _page(self, identity: Identity | None, submission: str, entry: Entry | None, owner: bool) -> Update:
@@ -125,17 +141,17 @@ class Actions:
             text = problem(f"There is no submission {submission[:40]!r}.") if submission else ""
             return {**whole, **nothing, page.head: text, page.rest: "", page.timer: gr.update(active=False)}
         place = self._desk.queue.place(entry.id) if entry.state == "queued" else None
-        admin = _admin(identity)
+        boss = admin(identity)
         may = [
             owner and "withdrawn" in TRANSITIONS[entry.state],
-            admin and "queued" in TRANSITIONS[entry.state] and entry.state in FINAL,
-            admin and not entry.hidden,
-            admin and entry.hidden,
+            boss and "queued" in TRANSITIONS[entry.state] and entry.state in FINAL,
+            boss and not entry.hidden,
+            boss and entry.hidden,
         ]
         return {
             **whole,
-            page.head: shown.head(entry, place),
-            page.rest: shown.rest(entry, self._desk.queue.events(entry.id), owner),
+            page.head: shown.head(entry, place, paths=boss),
+            page.rest: shown.rest(entry, self._desk.queue.events(entry.id), owner, paths=boss),
             page.timer: gr.update(active=entry.state not in FINAL),
             **{button: gr.update(visible=able) for button, able in zip(page.buttons, may, strict=True)},
         }
@@ -151,7 +167,7 @@ class Actions:
             entry = self._desk.queue.get(submission)
         except Unknown:
             return None, False
-        owner = shown.owns(identity, entry)
+        owner = owns(identity, entry)
         return (None, False) if entry.hidden and not owner else (entry, owner)
 
     def _table(self, identity: Identity | None, whose: str, old_s: float = 0.0) -> str:
@@ -162,7 +178,7 @@ class Actions:
             return said("Say who you are to see yours: give your token, or sign in.")
         else:
             found, places = self._newest(identity.name)
-        return shown.queue([one for one in found if not one.hidden or shown.owns(identity, one)], places)
+        return shown.queue([one for one in found if not one.hidden or owns(identity, one)], places)
 
     def _everybodys(self, old_s: float) -> tuple[list[Entry], dict[str, int]]:
         """Read once for all who look at the same time."""
@@ -177,8 +193,7 @@ class Actions:
         queue = self._desk.queue
         going = queue.entries(identity=name, states=_UNDER_WAY, limit=NEWEST)
         ended = queue.entries(identity=name, states=FINAL, limit=NEWEST - len(going))
-        waiting = reversed(queue.entries(states=["queued"]))
-        return [*reversed(going), *ended], {entry.id: place for place, entry in enumerate(waiting, 1)}
+        return [*reversed(going), *ended], queue.places()
 
     # Who asks
 
@@ -187,11 +202,17 @@ class Actions:
 
         Raises:
             Denied: the token lets nobody in.
+            Trouble: tokens can't be checked now.
         """
         if profile is not None:
             return Identity(f"hf:{profile.username}", "submitter", "")
         text = str(token or "").strip()
-        return self._desk.tokens.check(text) if text else None
+        try:
+            return self._desk.tokens.check(text) if text else None
+        except Denied:
+            raise
+        except InputError as error:
+            raise Trouble(str(error)) from None
 
     # The form
 
@@ -252,7 +273,7 @@ class Actions:
 
     def requeue(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """Has a submission scored anew; admins may."""
-        return self._done(profile, token, following, whose, self._desk.requeue, admin=True)
+        return self._done(profile, token, following, whose, self._desk.requeue, by_admin=True)
 
     def hide(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """Takes a submission off the board; admins may."""
@@ -260,7 +281,7 @@ class Actions:
         def act(submission: str, actor: str) -> Entry:
             return self._desk.hide(submission, actor, True)
 
-        return self._done(profile, token, following, whose, act, admin=True)
+        return self._done(profile, token, following, whose, act, by_admin=True)
 
     def unhide(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """Puts it back; admins may."""
@@ -268,7 +289,7 @@ class Actions:
         def act(submission: str, actor: str) -> Entry:
             return self._desk.hide(submission, actor, False)
 
-        return self._done(profile, token, following, whose, act, admin=True)
+        return self._done(profile, token, following, whose, act, by_admin=True)
 
     def _done(
         self,
@@ -277,7 +298,7 @@ class Actions:
         following: str,
         whose: str,
         act: Callable[[str, str], Entry],
-        admin: bool = False,
+        by_admin: bool = False,
     ) -> Update:
         done = self._parts.page.done
         if not following:  # who was asked is not sure
@@ -285,16 +306,15 @@ class Actions:
         try:
             identity = self._identity(token, profile)
             entry, owner = self._found(identity, str(following))
-            if identity is None or entry is None or not (_admin(identity) if admin else owner):
-                raise Denied(f"only {'an admin' if admin else 'its owner or an admin'} may do that")
+            if identity is None or entry is None or not (admin(identity) if by_admin else owner):
+                raise Denied(f"only {'an admin' if by_admin else 'its owner or an admin'} may do that")
             act(entry.id, identity.name)
+        except (Trouble, OSError) as error:
+            log.warning("%s", error)
+            return {done: problem(AWAY)}
         except InputError as error:
             return {done: problem(sentence(error))}
         return {done: "", **self._shown(profile, token, following, whose)}
-
-
-def _admin(identity: Identity | None) -> bool:
-    return identity is not None and identity.role == "admin"
 
 
 def _digest(told: Update) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from app import board, links
+from app.api_refusals import without_paths
 from app.place import Place
 from app.shown import said
 from app.submit.linked import SUBMIT, Link, link
@@ -23,13 +24,6 @@ _FAULTS = {
     "not-on-board": "its scores did not fit the board",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
-_NOBODY = Identity("", "worker", "")
-
-
-def owns(identity: Identity | None, entry: Entry) -> bool:
-    """Whether a submission is of who asks, or an admin asks."""
-    who = identity or _NOBODY
-    return who.role == "admin" or (who.role == "submitter" and who.name == entry.identity)
 
 
 def signed_in(identity: Identity | None) -> str:
@@ -51,8 +45,8 @@ def receipt(got: Receipt) -> str:
     )
 
 
-def head(entry: Entry, place: int | None) -> str:
-    """HTML: which submission it is, its state in words, and why it ended."""
+def head(entry: Entry, place: int | None, paths: bool) -> str:
+    """HTML: which submission it is, its state in words, and why it ended, with the server's paths if so."""
     ill = " submit-ill" if entry.state in ("rejected", "failed") else ""
     where = f" Place {place} in the queue." if place else ""
     if entry.state == "published" and not entry.hidden:
@@ -63,7 +57,7 @@ def head(entry: Entry, place: int | None) -> str:
         f'<div class="submit-page">{links.html(Link(entry.id), SUBMIT, "Link to this submission")}'
         f"<h2>{escape(entry.name)}</h2>"
         f'<p class="submit-state{ill}" role="status"><strong>{entry.state.capitalize()}</strong>: '
-        f"{MEANINGS[entry.state]}.{where}{hidden}</p>{_why(entry)}</div>"
+        f"{MEANINGS[entry.state]}.{where}{hidden}</p>{_why(entry, paths)}</div>"
     )
 
 
@@ -85,8 +79,8 @@ def pulse(entry: Entry, now: float) -> str:
     return _line(text, bar)
 
 
-def rest(entry: Entry, events: Sequence[Event], owner: bool) -> str:
-    """HTML: what is said of the model, what happened, and the end of its log."""
+def rest(entry: Entry, events: Sequence[Event], owner: bool, paths: bool) -> str:
+    """HTML: what is said of the model, what happened, and the end of its log; the server's paths if so."""
     log = (
         f'<h3>The end of its log</h3><pre class="board-command submit-log" role="region" aria-label="Log" '
         f'tabindex="0">{escape(entry.log)}</pre>'
@@ -95,7 +89,7 @@ def rest(entry: Entry, events: Sequence[Event], owner: bool) -> str:
     )
     return (
         f'<div class="submit-page">{board.described(_facts(entry, owner))}{_links(entry.declared)}'
-        f"<h3>What happened</h3>{_events(events, owner)}{log}</div>"
+        f"<h3>What happened</h3>{_events(events, owner, paths)}{log}</div>"
     )
 
 
@@ -151,13 +145,14 @@ def moment(at: float) -> str:
 _A = {"submitter": "a submitter", "admin": "an admin", "worker": "a worker"}
 
 
-def _why(entry: Entry) -> str:
+def _why(entry: Entry, paths: bool) -> str:
     if not (entry.reason or entry.message):
         return ""
     meaning = CODES.get(entry.reason) or _FAULTS.get(entry.reason, "")
     reason = f"{entry.reason}: {meaning}" if meaning else entry.reason
+    message = entry.message if paths else without_paths(entry.message)
     return board.described(
-        [(name, text) for name, text in (("Reason", reason), ("In full", entry.message)) if text]
+        [(name, text) for name, text in (("Reason", reason), ("In full", message)) if text]
     )
 
 
@@ -207,14 +202,14 @@ def _out(href: str, text: str) -> str:
     return f'<a href="{escape(href)}" rel="noopener nofollow">{escape(text)}</a>'
 
 
-def _events(events: Sequence[Event], owner: bool) -> str:
+def _events(events: Sequence[Event], owner: bool, paths: bool) -> str:
     columns = [Column("Time"), Column("State"), *([Column("Who")] if owner else []), Column("Note")]
     rows = [
         [
             Value(moment(event.at), look="short"),
             Value(event.target if event.source != event.target else "–"),
             *([Value(event.actor)] if owner else []),
-            Value(event.note),
+            Value(event.note if paths else without_paths(event.note)),
         ]
         for event in events
     ]

@@ -141,7 +141,7 @@ def _single(state: Path) -> Iterator[tuple[str, BinaryIO]]:
 
 def _folders(state: Path, queue: Queue) -> Iterator[tuple[str, BinaryIO]]:
     """Scores: those that wait to be put in place before those that are, among which they may be by then."""
-    staged = [state / STAGING / entry.staged for entry in queue.entries(states=["scored"]) if entry.staged]
+    staged = [state / STAGING / entry.id for entry in queue.entries(states=["scored"]) if entry.staged]
     placed = [run for top in (SCORES, HIDDEN) for run in sorted((state / top).glob("[!.]*/[!.]*"))]
     for folder in [*staged, *placed]:
         with _whole(folder) as files:

@@ -127,23 +127,26 @@ def _check(job: Job, samples: list[_Sample]) -> None:
     """
     if not samples:
         return
-    images = sum(sample.images for sample in samples)
-    timeout_s = images * job.order.limits.image_timeout_s
+    failure = _failure(samples, job.order.limits.image_timeout_s)
+    if failure is not None:
+        raise Refused("fails", f"the model fails on every image of the quick check ({failure}); mend it")
+
+
+def _failure(samples: list[_Sample], image_timeout_s: float) -> str | None:
+    """What the model fails with on every image, if it does."""
+    if samples[0].machine.device == "cpu":
+        return _tried(samples)  # here: to load it in another process takes longer than to ask it
+    timeout_s = image_timeout_s * sum(sample.images for sample in samples)
     for _ in range(_TRIES):
-        # In a process of its own: it takes a GPU until it ends, and may take the process along.
+        # In a process of its own, which gives the GPU back when it ends.
         (outcome,) = pool.run(_tried, [samples], workers=1, timeout_s=timeout_s, label="quick check")
         if outcome.failure is None:
-            break
-    else:
-        raise InputError(f"quick check: {outcome.failure}")
-    if outcome.result is not None:
-        raise Refused(
-            "fails", f"the model fails on every image of the quick check ({outcome.result}); mend it"
-        )
+            return outcome.result
+    raise InputError(f"quick check: {outcome.failure}")
 
 
 def _tried(samples: list[_Sample]) -> str | None:
-    """Runs in a worker: what the model fails with, or None once it gave an answer."""
+    """What the model fails with, or None once it gave an answer."""
     try:
         model = models.get(samples[0].model, samples[0].machine)
     except InputError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import requests
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError
 from tqdm import tqdm
 
 from cosmos1050k.errors import BadFile, InputError
@@ -111,6 +111,14 @@ class Submitting(Server):
             last = seen
 
 
+class Unreadable(InputError):
+    """Work that was given, but can't be read here; `lease`: under which, if that can be told."""
+
+    def __init__(self, text: str, lease: str | None) -> None:
+        super().__init__(text)
+        self.lease = lease
+
+
 class WorkServer(Server):
     """What a worker asks. A lease is a secret, too: no message holds one."""
 
@@ -118,11 +126,16 @@ class WorkServer(Server):
         """Asks once for work; None: there is none now.
 
         Raises:
-            InputError: the server is away (`Away`) or refuses (`Refusal`).
+            InputError: the server is away (`Away`), refuses (`Refusal`), or gives what is `Unreadable`.
         """
         once = replace(self.patience, tries=1)
         answer = self.ask("POST", "work/claim", claim.model_dump_json().encode(), patience=once)
-        return None if answer.status_code == 204 else self.read(Granted, answer)
+        if answer.status_code == 204:
+            return None
+        try:
+            return self.read(Granted, answer)
+        except InputError as error:
+            raise Unreadable(str(error), _lease(answer.content)) from None
 
     def beat(self, lease: str, beat: Beat) -> None:
         """A heartbeat, tried once.
@@ -211,6 +224,17 @@ class WorkServer(Server):
 
 class _Ended(BaseModel):
     state: State
+
+
+class _Leased(BaseModel):
+    lease: str = Field(pattern="^[A-Za-z0-9_-]{1,100}$")
+
+
+def _lease(content: bytes) -> str | None:
+    try:
+        return _Leased.model_validate_json(content).lease
+    except ValidationError:
+        return None
 
 
 def _shown(bar: "tqdm[Any]", done: int) -> None:

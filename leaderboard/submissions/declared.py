@@ -97,8 +97,6 @@ class Declared(BaseModel):
             raise ValueError("made_for: S1, everything, does not apply with MedSAM's preprocessing")
         if len(set(self.made_for)) < len(self.made_for):
             raise ValueError("made_for: a strategy is named twice")
-        if unknown := [slug for slug in self.trained_on.sources if slug not in sources.slugs()]:
-            raise ValueError(f"trained_on: unknown source {unknown[0]!r}")
         if self.trained_on.others == "train":
             raise ValueError("trained_on: of sources that are not named say none, all or unknown")
         return self
@@ -149,9 +147,13 @@ def parsed(text: str | bytes) -> Declared:
         Refused: a field is missing, unknown or unfit.
     """
     try:
-        return Declared.model_validate_json(text)
+        found = Declared.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
         raise Refused("declaration", f"{where}: {problem}" if where else problem) from None
+    # Not with the record itself: it is read back when a source may have another name.
+    if unknown := [slug for slug in found.trained_on.sources if slug not in sources.slugs()]:
+        raise Refused("declaration", f"trained_on: unknown source {unknown[0]!r}; see `cosmos sources`")
+    return found

@@ -17,12 +17,12 @@ from leaderboard.submissions.declared import Declared
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.intake import Intake
 from leaderboard.submissions.keeper import Keeper
-from leaderboard.submissions.order import Beat, Claim, Granted, Order, Report
+from leaderboard.submissions.order import SPEAKS, Beat, Claim, Granted, Order, Report
 from leaderboard.submissions.publishing import Places
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.refusals import CODES
 from leaderboard.submissions.score_folders import ScoreFolders
-from leaderboard.submissions.states import TRANSITIONS, State
+from leaderboard.submissions.states import FINAL, TRANSITIONS, State
 from leaderboard.submissions.terms import Terms
 from leaderboard.submissions.tokens import Tokens
 
@@ -89,16 +89,13 @@ class Desk:
         return Receipt(entry, self.queue.place(entry.id), already)
 
     def withdraw(self, submission: str, actor: str) -> Entry:
-        """Ends a submission and removes its weights and scores.
+        """Ends a submission and removes its weights; its scores go before the next board is made.
 
         Raises:
             InputError: there is none, or it ended.
         """
         before = self._moved(submission, "withdrawn", actor, lease=None, expires=None, doing="")
-        self._folders.remove(before)
         self._intake.forget(before.tensors_sha256)
-        if before.state in ("scored", "published"):
-            self.queue.want_board()
         return self.queue.get(submission)
 
     # For maintainers
@@ -145,10 +142,7 @@ class Desk:
             Unknown: there is none.
         """
         self.queue.note(submission, actor, "hidden" if hidden else "shown again", hidden=int(hidden))
-        entry = self.queue.get(submission)
-        self._folders.hide(entry, hidden)
-        self.queue.want_board()
-        return entry
+        return self.queue.get(submission)
 
     # For workers
 
@@ -158,6 +152,8 @@ class Desk:
         Raises:
             InputError: it can't do this board's work.
         """
+        if claim.speaks != SPEAKS:
+            raise InputError("the worker is of another release than the server; install the same there")
         given = self.terms()
         for slug, version in given.sources.items():
             if (own := claim.sources.get(slug)) != version:
@@ -167,7 +163,7 @@ class Desk:
             raise InputError(
                 f"the board computes on {given.device}, which the worker lacks; run one elsewhere"
             )
-        lease = self.queue.claim(claim.worker, given.limits.lease_s, given.key)
+        lease = self.queue.claim(claim.worker, given.limits.lease_s, given.key, claim.bases)
         if lease is None:
             return None
         return Granted(lease=lease.id, lease_s=given.limits.lease_s, order=self._order(lease.entry, given))
@@ -203,14 +199,19 @@ class Desk:
         """
         entry = self.queue.leased(lease)
         self._folders.check(entry, self._order(entry, self.terms()), manifest)
-        return self.queue.end_run(lease, "scored", staged=entry.id, reason="", message="", log="")
+        return self.queue.end_run(lease, "scored", staged=1, reason="", message="", log="")
 
     def report(self, lease: str, report: Report) -> Entry:
         """Takes note that a run gave no scores. Raises: LeaseLost."""
         message = " ".join(report.message.split())
         if report.kind == "model" and report.code in CODES:
             said = {"reason": report.code, "message": message, "log": report.log}
-            return self.queue.end_run(lease, "rejected", message, **said)
+            # One that has scores keeps them, its name, and the way to be scored again.
+            target: State = "failed" if self.queue.leased(lease).placed else "rejected"
+            entry = self.queue.end_run(lease, target, message, **said)
+            if target == "rejected":
+                self._intake.forget(entry.tensors_sha256)
+            return entry
         return self.queue.fail_run(lease, self.terms().limits, report.code, message, report.log)
 
     # For who keeps the server
@@ -243,7 +244,8 @@ class Desk:
         """
         while True:
             entry = self.queue.get(submission)
-            if target not in TRANSITIONS[entry.state]:
+            busy = target == "queued" and entry.state not in FINAL
+            if busy or target not in TRANSITIONS[entry.state]:
                 raise InputError(f"{submission}: it is {entry.state}, from where it can't be {target}")
             if self.queue.move(submission, entry.state, target, actor, **more):
                 return entry

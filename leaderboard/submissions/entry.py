@@ -12,6 +12,10 @@ class Unknown(InputError):
     """No submission has this id."""
 
 
+class Trouble(InputError):
+    """The queue can't be used now: it is locked, full or damaged."""
+
+
 class LeaseLost(InputError):
     """The work is no longer this worker's: it was silent too long, or the submission ended."""
 
@@ -24,8 +28,8 @@ class Entry:
     its run wrote. `part`, the three sums and `bytes` are of its weights, known once they were checked.
     `board`: the terms' key of its last run; `sources`: those to score, all if empty. Times are seconds since
     1970. `retries`: runs that failed by no fault of its own; `losses`: workers that vanished with it.
-    `doing`, `done`, `total`: how far the run is. `staged`: the folder of scores that are yet to be put in
-    place.
+    `doing`, `done`, `total`: how far the run is. `staged`: its scores are gathered, and yet to be put in
+    place; `placed`: scores of it are in place, of this run or of one before.
     """
 
     id: str
@@ -55,7 +59,8 @@ class Entry:
     done: int
     total: int
     hidden: bool
-    staged: str
+    staged: bool
+    placed: bool
 
     @property
     def name(self) -> str:

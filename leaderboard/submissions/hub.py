@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from cosmos1050k.errors import InputError
 from cosmos1050k.fetch.download import Downloader
 from leaderboard.submissions.declared import HubWeights
 from leaderboard.submissions.refusals import Refused
@@ -18,9 +17,9 @@ def pinned(given: HubWeights, most_bytes: int) -> HubWeights:
     Raises:
         Refused: the repository, its revision or its file can't be had, or is too large.
     """
+    from httpx2 import HTTPError  # by which the Hub is asked
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-    from requests import RequestException
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
     where = f"{given.repo}@{given.revision}"
     try:
@@ -28,7 +27,7 @@ def pinned(given: HubWeights, most_bytes: int) -> HubWeights:
         told = HfApi(token=False).model_info(
             given.repo, revision=given.revision, files_metadata=True, timeout=_TIMEOUT_S
         )
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RequestException, OSError) as error:
+    except (HTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         problem = f"weights: {where} can't be had from the Hub ({reason})"
         raise Refused("hub", f"{problem}; check repository and revision, it must be public") from None
@@ -51,15 +50,13 @@ def fetch(given: HubWeights, target: Path, most_bytes: int) -> None:
     """Downloads pinned weights; a call after a kill goes on where it ended.
 
     Raises:
-        Refused: they can't be had.
+        InputError: they can't be had now.
+        Refused: they are larger than was said.
     """
     from huggingface_hub import hf_hub_url
 
     downloader = Downloader(given.file, target.with_name(f"{target.name}.part"))
-    try:
-        downloader(hf_hub_url(given.repo, given.file, revision=given.revision), target)
-    except InputError as error:
-        raise Refused("hub", f"weights: {error}") from None
+    downloader(hf_hub_url(given.repo, given.file, revision=given.revision), target)
     downloader.discard()
     if target.stat().st_size > most_bytes:
         target.unlink()

@@ -95,15 +95,24 @@ class Intake:
                 if same := self._queue.same(entry.declared, sums["weights_sha256"], terms.key):
                     raise Refused("duplicate", f"the same as submission {same.id}; follow that one")
                 self.folder.keep(file, found.tensors_sha256)
-                self._queue.move(entry.id, "validating", "queued", "app", expires=None, **sums)
+                clear: dict[str, Any] = {"reason": "", "message": "", "retries": 0, "not_before": 0}
+                done = self._queue.move(
+                    entry.id, "validating", "queued", "app", expires=None, **sums, **clear
+                )
+                if not done:  # withdrawn meanwhile
+                    self._forget(found.tensors_sha256)
         except Refused as error:
             said = {"reason": error.code, "message": str(error), "expires": None}
             self._queue.move(entry.id, "validating", "rejected", "app", str(error), **said)
             file.unlink(missing_ok=True)
         except (InputError, OSError) as error:
             problem = " ".join(str(error).split())[:500]
-            said = {"reason": "machine", "message": problem, "expires": None}
-            self._queue.move(entry.id, "validating", "failed", "app", problem, **said)
+            self._queue.check_later(entry, terms.limits, "hub", problem)
+        except BaseException:
+            self._queue.move(
+                entry.id, "validating", "received", "app", "a fault of the program", expires=None
+            )
+            raise
 
     def forget(self, tensors_sha256: str | None) -> None:
         """Removes a file of weights that no submission needs any more."""
@@ -128,4 +137,5 @@ def _sums(declared: Declared, found: Checked) -> dict[str, Any]:
         "tensors_sha256": found.tensors_sha256,
         "file_sha256": found.file_sha256,
         "bytes": found.bytes,
+        "base": declared.base if found.part == "mask_decoder" else "",
     }

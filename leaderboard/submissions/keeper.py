@@ -12,52 +12,68 @@ from leaderboard.submissions.intake import Intake
 from leaderboard.submissions.publishing import Places, published
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.score_folders import ScoreFolders
+from leaderboard.submissions.terms import Limits, Terms
 
 #: Seconds between two looks, and after a fault of our own.
 _EVERY_S, _AFTER_FAULT_S = 0.5, 10.0
+#: Seconds that are waited for a step to end.
+_CLOSE_S = 3.0
 
 log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Two threads: one fetches and checks, one takes back and publishes. Each step may be done twice."""
+    """Threads that fetch and check, take back, and publish. Each step may be done twice."""
 
     def __init__(self, queue: Queue, intake: Intake, folders: ScoreFolders, places: Places) -> None:
         self._queue, self._intake, self._folders, self._places = queue, intake, folders, places
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=self._until_end, args=(step,), name=step.__name__, daemon=True)
-            for step in (self.check, self.keep)
+            for step in (self.check, self.reap, self.keep)
         ]
 
     def start(self) -> None:
-        self._queue.recover()
+        try:
+            limits = terms.read(self._places.state).limits
+        except InputError:  # nothing can be scored yet
+            limits = Limits()
+        self._queue.recover(limits)
         self._intake.sweep()
+        if self._folders.arrange(self._queue.entries()):
+            self._queue.want_board()
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
         self._ending.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_CLOSE_S)
 
     def check(self) -> None:
         """Fetches and checks what arrived, the oldest first."""
         for entry in reversed(self._queue.entries(states=["received"])):
             if self._ending.is_set():
                 return
-            self._intake.validate(entry, terms.read(self._places.state))
+            if entry.not_before <= self._queue.clock():
+                self._intake.validate(entry, terms.read(self._places.state))
+
+    def reap(self) -> None:
+        """Takes back what was lost."""
+        self._queue.reap(terms.read(self._places.state).limits)
 
     def keep(self) -> None:
-        """Takes back what was lost, puts scores in place, and publishes them."""
+        """Puts scores in place, and publishes them."""
         given = terms.read(self._places.state)
-        self._queue.reap(given.limits)
         wanted = self._queue.board_wanted()
-        scored = self._queue.entries(states=["scored"])
-        for entry in scored:
-            if entry.staged:
-                self._settle(entry)
+        scored = [one for one in self._queue.entries(states=["scored"]) if self._settled(one, given)]
         if not wanted and not scored:
             return
+        self._folders.arrange(self._queue.entries())
         left = published(self._places)
+        if terms.read(self._places.state) != given:  # the board may be of either
+            self._queue.want_board()
         self._queue.board_made(wanted)
         for entry in scored:
             own = [one for one in left if one.model == entry.name and not entry.hidden]
@@ -74,12 +90,21 @@ class Keeper:
                 }
                 self._queue.move(entry.id, "scored", "published", "app", **clear)
 
-    def _settle(self, entry: Entry) -> None:
-        self._folders.settle(entry)
-        self._queue.note(entry.id, "app", "its scores are in place", staged="")
+    def _settled(self, entry: Entry, given: Terms) -> bool:
+        """Puts a run's scores in place; one that can't be does not keep the others waiting."""
+        if not entry.staged:
+            return True
+        try:
+            self._folders.settle(entry)
+        except InputError as error:
+            self._queue.lost_scores(entry, given.limits, str(error))
+            return False
+        except OSError as error:
+            log.warning("submission %s: its scores can't be put in place yet: %s", entry.id, error)
+            return False
+        self._queue.note(entry.id, "app", "its scores are in place", staged=0, placed=1)
         self._folders.settled(entry)
-        if self._queue.get(entry.id).state == "withdrawn":  # meanwhile
-            self._folders.remove(entry)
+        return True
 
     def _until_end(self, step: Callable[[], None]) -> None:
         said = ""

@@ -9,6 +9,9 @@ from leaderboard.finetuned import Finetuned
 from leaderboard.machine import Device
 from leaderboard.submissions.terms import Limits
 
+#: Of what server and worker say to each other; a change of these records needs a new number.
+SPEAKS = 1
+
 
 class _Said(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,17 +40,22 @@ class Order(_Said):
 
 
 class Claim(_Said):
-    """A worker asks for work.
+    """A worker asks for work. One of another release can be read, too: it is told so, by `speaks`.
 
     Args:
         worker: its name, as the queue shows it.
         devices: what it can compute on.
         sources: slug → version of those built there.
+        bases: the models whose weights lie there, for mask decoders to stand on.
+        speaks: the number of the records that it knows.
     """
 
+    model_config = ConfigDict(extra="ignore", frozen=True)
     worker: str = Field(pattern=r"^[\w.@ -]{1,64}$")
     devices: tuple[Device, ...]
     sources: dict[str, str]
+    bases: tuple[str, ...] = ()
+    speaks: int = SPEAKS
 
 
 class Granted(_Said):

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cosmos1050k.errors import InputError
+from leaderboard.store import files
 from leaderboard.store.build import build_board
 from leaderboard.store.publish import publish
 from leaderboard.store.runs import BoardInput, LeftOut
@@ -50,7 +51,12 @@ def published(places: Places) -> list[LeftOut]:
 
 
 def make(places: Places) -> list[LeftOut]:
-    """What the process does."""
+    """What the process does; one at a time, so that the last published is the last made."""
+    with files.locked(places.state / _MAKING):
+        return _made(places)
+
+
+def _made(places: Places) -> list[LeftOut]:
     given = terms.read(places.state)
     wanted = BoardInput(
         places.data,
@@ -61,7 +67,7 @@ def make(places: Places) -> list[LeftOut]:
         given.models,
         given.protocol_version,
     )
-    board = places.state / _MAKING / "leaderboard.duckdb"
+    board = places.state / _MAKING / "board" / "leaderboard.duckdb"
     built = build_board(wanted, board, rows=given.board_rows, options=given.board)
     publish(board, places.state)
     return list(built.left_out)

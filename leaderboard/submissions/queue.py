@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cosmos1050k.errors import InputError
-from leaderboard.submissions import table
+from leaderboard.submissions import quotas, table
 from leaderboard.submissions.declared import Declared
-from leaderboard.submissions.entry import Entry, Event, Lease
-from leaderboard.submissions.refusals import Refused
-from leaderboard.submissions.states import FINAL, STATES, TRANSITIONS, State
+from leaderboard.submissions.entry import Entry, Event, Lease, Trouble
+from leaderboard.submissions.states import STATES, TRANSITIONS, State
 from leaderboard.submissions.terms import Limits
 
 QUEUE = "queue.sqlite"
@@ -22,7 +21,6 @@ QUEUE = "queue.sqlite"
 _MAKING = ".queue.lock"
 #: Seconds that one writer waits for the others.
 _PATIENCE_S = 60
-_WEEK_S = 7 * 24 * 3600.0
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 #: What a run leaves behind that the next one must not find.
 _NO_LEASE: dict[str, Any] = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
@@ -74,15 +72,17 @@ class Queue:
             )
             return [table.entry_of(row) for row in rows]
 
-    def place(self, submission: str) -> int | None:
-        """How many are before it in the queue, itself counted; None if it does not wait."""
+    def places(self) -> dict[str, int]:
+        """Of all that wait their place, the next one's being 1."""
         with self._opened() as connection:
-            row = connection.execute(
-                """select (select count(*) from submissions b where state = 'queued' and b.number <= a.number)
-                from submissions a where id = ? and state = 'queued'""",
-                [submission],
-            ).fetchone()
-        return None if row is None else int(row[0])
+            rows = connection.execute(
+                "select id from submissions where state = 'queued' order by queued, number"
+            )
+            return {row["id"]: place for place, row in enumerate(rows, 1)}
+
+    def place(self, submission: str) -> int | None:
+        """Its place; None if it does not wait."""
+        return self.places().get(submission)
 
     def events(self, submission: str) -> list[Event]:
         """What happened to a submission, in order."""
@@ -127,7 +127,7 @@ class Queue:
             weights = checked["weights_sha256"] if checked else None
             if same := table.same(connection, declared, weights, board):
                 return same, True
-            self._refuse(connection, declared, identity, limits)
+            quotas.check(connection, declared, identity, limits, self.clock())
             now, new = self.clock(), "".join(secrets.choice(_ALPHABET) for _ in range(10))
             connection.execute(
                 """insert into submissions (id, identity, name, declared, state, board, created, updated)
@@ -144,32 +144,6 @@ class Queue:
         """The submission of the same weights and the same declaration for the same board, if there is one."""
         with self._opened() as connection:
             return table.same(connection, declared, weights_sha256, board)
-
-    def _refuse(
-        self, connection: sqlite3.Connection, declared: Declared, identity: str, limits: Limits
-    ) -> None:
-        final = ", ".join(map(repr, FINAL))
-        table.free(connection, declared.name)
-        since = self.clock() - _WEEK_S
-        ((waiting, unscored, used),) = connection.execute(
-            f"""select count(*) filter (where state not in ({final})),
-                count(*) filter (where state not in ({final}) and first is null),
-                count(*) filter (where first > ?)
-            from submissions left join (
-                select submission, min(at) as first from events
-                where source = 'running' and target = 'scored' group by submission
-            ) on submission = id where identity = ?""",
-            [since, identity],
-        ).fetchall()
-        if waiting >= limits.open_at_once:
-            problem = f"{waiting} submissions of yours have not ended"
-            raise Refused("too-many-open", f"{problem}; wait, or withdraw one")
-        # One that is scored again counts by its first run: it is not its submitter who asked for the other.
-        if used + unscored >= limits.weekly_quota:
-            problem = f"{used} runs of yours were scored in the last seven days and {unscored} are under way"
-            raise Refused(
-                "quota", f"{problem}, of {limits.weekly_quota} a week; wait until one is a week old"
-            )
 
     # How it goes on
 
@@ -197,16 +171,25 @@ class Queue:
         with self._changing() as connection:
             state = table.get(connection, submission).state
             table.put(connection, submission, self.clock(), more)
+            if "hidden" in more:
+                table.want_board(connection)
             table.note(connection, self.clock(), submission, state, state, actor, note)
 
-    def claim(self, worker: str, seconds: float, board: str) -> Lease | None:
-        """Gives a worker the first that waits, if one does."""
+    def claim(
+        self, worker: str, seconds: float, board: str, bases: Sequence[str] | None = None
+    ) -> Lease | None:
+        """Gives a worker the first that waits and that it can do, if there is one.
+
+        Args:
+            bases: the models that a mask decoder may stand on there; None: all.
+        """
         with self._changing() as connection:
             now = self.clock()
+            marks = "" if bases is None else f"and base in ({', '.join('?' * (len(bases) + 1))})"
             row = connection.execute(
-                """select id from submissions where state = 'queued' and not_before <= ?
-                order by number limit 1""",
-                [now],
+                f"""select id from submissions where state = 'queued' and not_before <= ? {marks}
+                order by queued, number limit 1""",
+                [now, *(("", *bases) if bases is not None else ())],
             ).fetchone()
             if row is None:
                 return None
@@ -242,6 +225,8 @@ class Queue:
                 where id = ?""",
                 [now + seconds, now, doing, done, total, entry.id],
             )
+            if done:
+                table.reached(connection, entry.id, now)
             return now + seconds
 
     def end_run(self, lease: str, target: State, note: str = "", **more: Any) -> Entry:
@@ -253,6 +238,8 @@ class Queue:
         with self._changing() as connection:
             entry = table.leased(connection, lease)
             self._moved(connection, entry.id, "running", target, entry.worker, note, **_NO_LEASE | more)
+            if target == "scored":
+                table.reached(connection, entry.id, self.clock())
             return table.get(connection, entry.id)
 
     def fail_run(self, lease: str, limits: Limits, reason: str, message: str, log: str) -> Entry:
@@ -263,19 +250,41 @@ class Queue:
         """
         with self._changing() as connection:
             entry = table.leased(connection, lease)
-            said = {"reason": reason, "message": message, "log": log, **_NO_LEASE}
+            said: dict[str, Any] = {"reason": reason, "message": message, "log": log, **_NO_LEASE}
             if entry.retries >= limits.retries:
                 self._moved(connection, entry.id, "running", "failed", entry.worker, message, **said)
             else:
-                later = self.clock() + limits.backoff_s * 4**entry.retries
-                said |= {"retries": entry.retries + 1, "not_before": later}
+                said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
                 self._moved(connection, entry.id, "running", "queued", entry.worker, message, **said)
             return table.get(connection, entry.id)
 
-    def recover(self) -> None:
-        """What the server before this one was checking is to be checked again."""
+    def check_later(self, entry: Entry, limits: Limits, reason: str, message: str) -> None:
+        """Its weights could not be fetched and checked, by no fault of its own: later again, or failed."""
+        said: dict[str, Any] = {"reason": reason, "message": message, "expires": None}
+        if entry.retries >= limits.retries:
+            self.move(entry.id, "validating", "failed", "app", message, **said)
+        else:
+            said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
+            self.move(entry.id, "validating", "received", "app", message, **said)
+
+    def lost_scores(self, entry: Entry, limits: Limits, message: str) -> None:
+        """What a run handed in is gone: again, or failed."""
+        said: dict[str, Any] = {"reason": "machine", "message": message, "staged": 0}
+        if entry.retries >= limits.retries:
+            self.move(entry.id, "scored", "failed", "app", message, **said)
+        else:
+            said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
+            self.move(entry.id, "scored", "queued", "app", message, **said)
+
+    def recover(self, limits: Limits) -> None:
+        """The server was away: what it was checking is checked again, and workers have time to be heard."""
         for entry in self.entries(states=["validating"]):
             self.move(entry.id, "validating", "received", "app", "the server was started anew", expires=None)
+        with self._changing() as connection:
+            connection.execute(
+                "update submissions set expires = max(expires, ?) where state = 'running'",
+                [self.clock() + limits.lease_s],
+            )
 
     def reap(self, limits: Limits) -> list[Entry]:
         """Takes back what somebody worked on who was silent too long; returns those submissions."""
@@ -297,11 +306,14 @@ class Queue:
         note = f"nothing was heard of {entry.worker or 'the server'}"
         self._moved(connection, entry.id, entry.state, back, "reaper", note, **more)
 
+    def _later(self, entry: Entry, limits: Limits) -> float:
+        return self.clock() + limits.backoff_s * 4**entry.retries
+
     # Whether the board is to be made anew
 
     def want_board(self) -> None:
         with self._changing() as connection:
-            connection.execute("update board set wanted = wanted + 1")
+            table.want_board(connection)
 
     def board_wanted(self) -> int:
         """A number that grows; 0: no."""
@@ -316,7 +328,7 @@ class Queue:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Raises:
-        InputError: it can't be read or written.
+        Trouble: it can't be read or written.
         """
         try:
             with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
@@ -328,7 +340,7 @@ class Queue:
             if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
                 raise
             remedy = "make room, or `cosmos restore` a backup"
-            raise InputError(f"{self.path}: the queue can't be used ({error}); {remedy}") from None
+            raise Trouble(f"{self.path}: the queue can't be used ({error}); {remedy}") from None
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -363,6 +375,10 @@ class Queue:
         )
         if not done.rowcount:
             return False
+        if target == "queued" and source != "running":  # who was interrupted keeps its place
+            more = {"queued": now} | more
         table.put(connection, submission, now, more)
         table.note(connection, now, submission, source, target, actor, note)
+        if target == "withdrawn":
+            table.want_board(connection)
         return True

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -172,9 +173,9 @@ def _mended(state: Path) -> tuple[int, list[str]]:
         clear = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
         queue.move(entry.id, "running", "queued", _ACTOR, "its worker belongs to the server before", **clear)
     for entry in queue.entries(states=["scored", "published"]):
-        if entry.staged and not _complete(state / STAGING / entry.staged):
-            shutil.rmtree(state / STAGING / entry.staged, ignore_errors=True)
-        if not (entry.staged and (state / STAGING / entry.staged).is_dir()) and not _scored(state, entry):
+        if entry.staged and not _complete(state / STAGING / entry.id):
+            shutil.rmtree(state / STAGING / entry.id, ignore_errors=True)
+        if not (entry.staged and (state / STAGING / entry.id).is_dir()) and not _scored(state, entry):
             lacking.append(_scored_again(queue, state, entry))
     entries = queue.entries()
     for entry in entries:
@@ -189,13 +190,14 @@ def _mended(state: Path) -> tuple[int, list[str]]:
 def _scored_again(queue: Queue, state: Path, entry: Entry) -> str:
     """What has lost its scores is scored again; a line that says so."""
     problem = "its scores are missing"
-    if entry.state == "scored":
-        queue.move(entry.id, "scored", "failed", _ACTOR, problem, reason="lost", message=problem, staged="")
     if not (state / WEIGHTS / f"{entry.tensors_sha256}.safetensors").is_file():
+        if entry.state == "scored":
+            queue.move(
+                entry.id, "scored", "failed", _ACTOR, problem, reason="lost", message=problem, staged=0
+            )
         return f"{entry.id} {entry.name}: {problem}"
-    queue.move(
-        entry.id, queue.get(entry.id).state, "queued", _ACTOR, problem, sources="[]", reason="", message=""
-    )
+    clear: dict[str, Any] = {"sources": "[]", "reason": "", "message": "", "staged": 0, "placed": 0}
+    queue.move(entry.id, entry.state, "queued", _ACTOR, problem, **clear)
     return f"{entry.id} {entry.name}: {problem}; it is scored again"
 
 
@@ -211,14 +213,7 @@ def _complete(staged: Path) -> bool:
 def _scored(state: Path, entry: Entry) -> bool:
     """Whether a submission has scores."""
     homes = [state / top / str(entry.weights_sha256) for top in (SCORES, HIDDEN)]
-    for path in [path for home in homes for path in home.glob(f"[!.]*/{MANIFEST}")]:
-        try:
-            run = RunManifest.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-        if run.declaration.name == entry.name:
-            return True
-    return False
+    return any(True for home in homes for _ in home.glob(f"[!.]*-{entry.id}/{MANIFEST}"))
 
 
 def _aside(state: Path) -> Path | None:

@@ -1,10 +1,11 @@
-"""Submissions' scores, `state/scores/<weights' sum>/<protocol>-<numerics>/`, and how they get there.
+"""Submissions' scores, `state/scores/<weights' sum>/<protocol>-<numerics>-<id>/`, and how they get there.
 
 A worker's files are gathered in `state/staging` first. Once the queue says `scored` they are put in place, by
 steps that a killed server does again.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,9 @@ from leaderboard.submissions.order import Order
 from leaderboard.submissions.terms import Terms, folder
 
 #: Below the folder of the state. What is hidden is kept, where no board looks.
-SCORES, HIDDEN, STAGING = "scores", "hidden", "staging"
+SCORES, HIDDEN, STAGING, ORPHANS = "scores", "hidden", "staging", "orphans"
+#: How the name of a submission's folder ends.
+_ID = re.compile("-([2-9a-hjkmnp-z]{10})$")
 #: What of a declaration must be as it was ordered; what a base was trained on is added by the worker.
 _DECLARED = {"name", "kind", "version", "preprocessing", "candidates", "made_for", "weights_sha256", "base"}
 
@@ -71,11 +74,17 @@ class ScoreFolders:
         """Puts a run's files in place, whole or not at all; sources that it did not score keep their files.
 
         Done again after a kill it ends the same.
+
+        Raises:
+            InputError: what was gathered is gone.
         """
         staged = self.staging(entry)
-        if not (staged / MANIFEST).is_file():
-            return  # a kill came between the last step and the note that it was done
-        run = RunManifest.model_validate_json((staged / MANIFEST).read_bytes())
+        try:
+            run = RunManifest.model_validate_json((staged / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            if next(self._own(entry), None):
+                return  # a kill came between the last step and the note that it was done
+            raise InputError(f"{staged}: what was handed in is gone") from None
         own = run.declaration
         target = self._target(entry, folder(run.protocol_version, own.device, own.dtype))
         before = self._run(target)
@@ -83,12 +92,14 @@ class ScoreFolders:
             for slug in run.sources:
                 shutil.copyfile(staged / f"{slug}.parquet", new / f"{slug}.parquet")
             kept = {}
-            for slug, old in before.sources.items() if before and self.joins(before, run) else ():
+            for slug, old in before.sources.items() if before and joins(before, run) else ():
                 if slug not in run.sources and (target / f"{slug}.parquet").is_file():
                     shutil.copyfile(target / f"{slug}.parquet", new / f"{slug}.parquet")
                     kept[slug] = old
             whole = run.model_copy(update={"sources": kept | run.sources})
             (new / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n")
+        for other in [path for path in self._own(entry) if path != target]:
+            shutil.rmtree(other)  # of another protocol version, or other numerics
 
     def settled(self, entry: Entry) -> None:
         """Forgets what was gathered."""
@@ -96,54 +107,62 @@ class ScoreFolders:
 
     def missing(self, entry: Entry, terms: Terms, wanted: Sequence[str]) -> tuple[str, ...]:
         """Of the sources to score those without which what is there would not be one run; all if it is not
-        of these terms."""
+        of these terms, or nothing is wanted of them."""
         before = self._run(self._target(entry, terms.folder))
+        everything = tuple(terms.sources)
         if before is None or before.rows != terms.evaluate.rows or not wanted:
-            return tuple(terms.sources)
+            return everything
+        own, ours = (
+            one.model_dump(include=_DECLARED) for one in (before.declaration, entry.record.declaration)
+        )
         asked = {name for name in terms.evaluate.strategies if name in before.declaration.applies}
-        if set(before.strategies) != asked:
-            return tuple(terms.sources)
-        return tuple(slug for slug in terms.sources if slug in wanted or slug not in before.sources)
+        if own != ours or set(before.strategies) != asked:
+            return everything
+        return tuple(s for s in everything if s in wanted or s not in before.sources) or everything
 
-    def hide(self, entry: Entry, hidden: bool) -> None:
-        """Takes a submission's scores away from where boards look, or puts them back."""
-        for own in list(self._own(entry, SCORES if hidden else HIDDEN)):
-            target = self._state / (HIDDEN if hidden else SCORES) / own.parent.name / own.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            own.rename(target)
-            _remove_empty(own.parent)
+    def arrange(self, entries: Sequence[Entry]) -> bool:
+        """Has every folder where its submission's state wants it, whatever was cut off before; returns
+        whether something had to be changed where boards look.
 
-    def remove(self, entry: Entry) -> None:
-        """Removes a submission's scores."""
-        self.settled(entry)
-        for own in [*self._own(entry, SCORES), *self._own(entry, HIDDEN)]:
-            shutil.rmtree(own)
-            _remove_empty(own.parent)
+        Scores of a submission that is not known are kept in `orphans`.
+        """
+        known, changed = {entry.id: entry for entry in entries}, False
+        for top in (SCORES, HIDDEN):
+            for path in sorted((self._state / top).glob("[!.]*/[!.]*")):
+                if not (name := _ID.search(path.name)):
+                    continue  # not of the queue
+                entry = known.get(name[1])
+                wanted = HIDDEN if entry and entry.hidden else SCORES if entry else ORPHANS
+                if entry is None or entry.state not in ("withdrawn", "rejected"):
+                    if wanted == top:
+                        continue
+                    self._to(path, wanted)
+                else:
+                    shutil.rmtree(path)
+                changed = True
+                _remove_empty(path.parent)
+        for path in (self._state / STAGING).glob("*"):
+            found = known.get(path.name)
+            if found is None or found.state not in ("running", "scored"):
+                shutil.rmtree(path, ignore_errors=True)
+        return changed
 
-    @staticmethod
-    def joins(before: RunManifest, run: RunManifest) -> bool:
-        """Whether two runs of other sources can be one."""
-        same = ("protocol_version", "strategies", "rows", "declaration")
-        return all(getattr(before, name) == getattr(run, name) for name in same)
+    def _to(self, path: Path, top: str) -> None:
+        target = self._state / top / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        path.rename(target)
 
     def _target(self, entry: Entry, name: str) -> Path:
-        """Where a run's scores go; weights that were declared twice have a folder for each."""
+        """Where a run's scores go: a submission's own folder, since weights may be declared twice."""
         assert entry.weights_sha256 is not None
-        home = self._state / (HIDDEN if entry.hidden else SCORES) / entry.weights_sha256
-        target = home / name
-        before = self._run(target)
-        if before is None or before.declaration.name == entry.name:
-            return target
-        return home / f"{name}-{entry.name}"
+        top = self._state / (HIDDEN if entry.hidden else SCORES)
+        return top / entry.weights_sha256 / f"{name}-{entry.id}"
 
-    def _own(self, entry: Entry, where: str) -> Iterator[Path]:
-        if entry.weights_sha256 is None:
-            return
-        for path in sorted((self._state / where / entry.weights_sha256).glob(f"[!.]*/{MANIFEST}")):
-            found = self._run(path.parent)
-            if found is None or found.declaration.name == entry.name:
-                yield path.parent
+    def _own(self, entry: Entry) -> Iterator[Path]:
+        """All folders of scores of a submission."""
+        for top in (SCORES, HIDDEN):
+            yield from sorted((self._state / top / str(entry.weights_sha256)).glob(f"[!.]*-{entry.id}"))
 
     @staticmethod
     def _run(scores: Path) -> RunManifest | None:
@@ -152,6 +171,15 @@ class ScoreFolders:
             return RunManifest.model_validate_json((scores / MANIFEST).read_bytes())
         except (OSError, ValidationError):
             return None
+
+
+def joins(before: RunManifest, run: RunManifest) -> bool:
+    """Whether two runs on other sources are of one model, and can be one."""
+    same = ("protocol_version", "strategies", "rows")
+    own, other = (
+        one.declaration.model_dump(include=_DECLARED | {"device", "dtype"}) for one in (before, run)
+    )
+    return own == other and all(getattr(before, name) == getattr(run, name) for name in same)
 
 
 def _other(run: RunManifest, order: Order) -> str:
@@ -185,4 +213,4 @@ def _check_file(path: Path, scores: int) -> None:
 
 def _remove_empty(home: Path) -> None:
     if not any(home.glob("[!.]*")):
-        shutil.rmtree(home)
+        shutil.rmtree(home, ignore_errors=True)

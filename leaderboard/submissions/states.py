@@ -14,7 +14,7 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "validating": ("queued", "received", "rejected", "failed", "withdrawn"),
     "queued": ("running", "withdrawn"),
     "running": ("scored", "queued", "rejected", "failed", "withdrawn"),
-    "scored": ("published", "failed", "withdrawn"),
+    "scored": ("published", "queued", "failed", "withdrawn"),
     # Scores that a new version of a source or of the protocol made stale.
     "published": ("queued", "withdrawn"),
     "failed": ("queued", "withdrawn"),

@@ -24,7 +24,9 @@ create table if not exists submissions (
     not_before real not null default 0, retries integer not null default 0,
     losses integer not null default 0, worker text not null default '', lease text unique, expires real,
     heartbeat real, doing text not null default '', done integer not null default 0,
-    total integer not null default 0, hidden integer not null default 0, staged text not null default '');
+    total integer not null default 0, hidden integer not null default 0, staged integer not null default 0,
+    placed integer not null default 0, base text not null default '', queued real not null default 0,
+    reached real);
 create index if not exists by_state on submissions (state, number);
 create index if not exists by_identity on submissions (identity, number);
 create table if not exists events (
@@ -45,7 +47,7 @@ def entry_of(row: sqlite3.Row) -> Entry:
     found = {name: row[name] for name in _COLUMNS}
     found["declared"] = Declared.model_validate_json(found["declared"])
     found["sources"] = tuple(json.loads(found["sources"]))
-    found["hidden"] = bool(found["hidden"])
+    found |= {name: bool(found[name]) for name in ("hidden", "staged", "placed")}
     return Entry(**found)
 
 
@@ -72,7 +74,9 @@ def free(connection: sqlite3.Connection, name: str, own: str = "") -> None:
     Refused: a submission other than `own` that did not end badly has that name.
     """
     gone = ", ".join(map(repr, GONE))
-    query = f"select 1 from submissions where name = ? and id != ? and state not in ({gone})"
+    # One that failed when it was scored anew keeps its place on the board, and its name.
+    there = f"(state not in ({gone}) or (state = 'failed' and placed))"
+    query = f"select 1 from submissions where name = ? and id != ? and {there}"
     if connection.execute(query, [name, own]).fetchone():
         raise Refused("name-taken", f"name: a submission is called {name!r}; choose another name")
 
@@ -96,6 +100,17 @@ def same(
         ):
             return entry
     return None
+
+
+def reached(connection: sqlite3.Connection, submission: str, now: float) -> None:
+    """Notes when a submission was first being scored."""
+    connection.execute(
+        "update submissions set reached = coalesce(reached, ?) where id = ?", [now, submission]
+    )
+
+
+def want_board(connection: sqlite3.Connection) -> None:
+    connection.execute("update board set wanted = wanted + 1")
 
 
 def put(connection: sqlite3.Connection, submission: str, now: float, more: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from cosmos1050k.errors import InputError
 from cosmos1050k.units import MANIFEST
 from leaderboard import verify
-from leaderboard.evaluate import RunManifest
 from leaderboard.submissions import sandbox, terms, workspace
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.order import Order
@@ -85,13 +84,10 @@ def _scores(state: Path, entry: Entry, given: Terms) -> Path:
     Raises:
         InputError: there is none.
     """
-    homes = [state / top / str(entry.weights_sha256) for top in (SCORES, HIDDEN)]
-    for path in [path for home in homes for path in sorted(home.glob(f"[!.]*/{MANIFEST}"))]:
-        run = RunManifest.model_validate_json(path.read_bytes())
-        own = run.declaration
-        made = terms.folder(run.protocol_version, own.device, own.dtype)
-        if own.name == entry.name and made == given.folder:
-            return path.parent
+    for top in (SCORES, HIDDEN):
+        path = state / top / str(entry.weights_sha256) / f"{given.folder}-{entry.id}"
+        if (path / MANIFEST).is_file():
+            return path
     raise InputError(
         f"{entry.id}: it is {entry.state}, and has no scores of the present board; wait for them"
     )

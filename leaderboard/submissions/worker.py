@@ -23,9 +23,10 @@ from typing import NoReturn
 
 from cosmos1050k import locks, shards, units
 from cosmos1050k.errors import InputError
+from leaderboard import weights
 from leaderboard.machine import Device
 from leaderboard.submissions import sandbox, workspace
-from leaderboard.submissions.client import WorkServer
+from leaderboard.submissions.client import Unreadable, WorkServer
 from leaderboard.submissions.connection import TOKEN, Away, Refusal, Tick, line, pausing, token_of
 from leaderboard.submissions.entry import LeaseLost
 from leaderboard.submissions.order import Beat, Claim, Granted, Order, Report
@@ -38,6 +39,8 @@ WORK = Path("data/worker")
 _WEIGHTS = ".weights"
 #: Seconds between heartbeats, at most, and after which folders of runs are given up.
 _BEAT_S, _OLD_S = 5.0, 7 * 24 * 3600.0
+#: The most seconds that a worker waits after faults of its own.
+_LONGEST_S = 600.0
 #: Runs the child of a workspace, and ticks meanwhile.
 Run = Callable[[Path, Tick], Ended]
 
@@ -75,6 +78,8 @@ class Worker:
             raise InputError(f"--name {self._name!r}: up to 64 letters, digits, dots and dashes; mend it")
         self._devices = devices()
         self._said = ""
+        #: Seconds to wait since the last run ended by a fault of this worker.
+        self._pause = 0.0
 
     def serve(self) -> None:
         """Works until it is stopped, or `once`.
@@ -94,7 +99,7 @@ class Worker:
         """One submission, if there is one; returns how long to wait before the next is asked for."""
         try:
             granted = self._server.claim(self._claim())
-        except Refusal as refusal:  # 409: what is built here is not what the board is of
+        except Refusal as refusal:  # 409: what is built or spoken here is not the board's
             if refusal.status != 409 or self._settings.once:
                 raise
             self._say(str(refusal))
@@ -104,34 +109,60 @@ class Worker:
                 raise
             self._say(str(away))
             return max(self._settings.poll_s, away.wait)
+        except Unreadable as unreadable:
+            self._give_back(unreadable)
+            return self._paused(True)
         if granted is None:
             self._say("no work now")
             return self._settings.poll_s
         self._said = ""
-        self._work(granted)
+        fault = self._work(granted)
         self._tidy()
-        return 0
+        return self._paused(fault)
+
+    def _paused(self, fault: bool) -> float:
+        """How long to wait after a run: twice as long after each that a fault of this worker ended."""
+        self._pause = min(2 * (self._pause or self._settings.poll_s), _LONGEST_S) if fault else 0
+        if fault and not self._settings.once:
+            log.warning("a fault of this worker: it asks for work again after %.0f s", self._pause)
+        return self._pause
+
+    def _give_back(self, unreadable: Unreadable) -> None:
+        """Reports work that can't be read here, if that much can be read; else its lease lapses."""
+        if unreadable.lease is None and self._settings.once:
+            raise unreadable
+        log.warning("%s", unreadable)
+        if unreadable.lease is not None:
+            report = _ours("worker", "the worker can't read the order; it must be of the server's release")
+            try:
+                self._server.report(unreadable.lease, report, lambda: None)
+            except (LeaseLost, Away) as lost:
+                log.warning("%s", lost)
 
     def _claim(self) -> Claim:
         data = self._settings.data
         versions = {slug: shards.load_manifest(data / slug).version for slug in shards.built(data)}
-        return Claim(worker=self._name, devices=self._devices, sources=versions)
+        return Claim(worker=self._name, devices=self._devices, sources=versions, bases=bases())
 
-    def _work(self, granted: Granted) -> None:
-        """A submission to the end of its run, or until it is no longer this worker's."""
+    def _work(self, granted: Granted) -> bool:
+        """A submission to the end of its run, or until it is no longer this worker's; returns whether a fault
+        of this worker was reported."""
         order, started = granted.order, time.monotonic()
         log.info("%s: %s", order.submission, order.record.name)
         try:
-            state = self._ended(granted, _Heart(self._server, granted))
+            state, fault = self._ended(granted, _Heart(self._server, granted))
         except (LeaseLost, Away) as lost:  # what is finished stays here, for whoever gets it again
             log.warning("%s: %s", order.submission, lost)
-            return
+            return False
         log.info("%s: %s, after %.0f s", order.submission, state, time.monotonic() - started)
         if state in (*FINAL, "scored"):
             self._forget(order.submission)
+        return fault
 
-    def _ended(self, granted: Granted, heart: "_Heart") -> State:
-        """Scores and hands in, or says why there are no scores; returns the submission's state.
+    def _ended(self, granted: Granted, heart: "_Heart") -> tuple[State, bool]:
+        """Scores and hands in, or says why there are no scores.
+
+        Returns the submission's state, and whether a fault of this worker was reported.
 
         Raises:
             LeaseLost, Away: it is no longer this worker's, or will not be; no child is left.
@@ -140,7 +171,7 @@ class Worker:
         try:
             report = self._scored(granted.order, granted.lease, heart)
             if report is None:
-                return self._hand_in(granted.order, granted.lease, heart)
+                return self._hand_in(granted.order, granted.lease, heart), False
         except (LeaseLost, Away):
             raise
         except InputError as error:
@@ -151,7 +182,7 @@ class Worker:
             log.exception("%s: a fault of the worker", granted.order.submission)
             report = _ours("worker", f"{type(error).__name__}: {error}")
         log.warning("%s: %s: %s", granted.order.submission, report.code, report.message)
-        return self._server.report(granted.lease, report, heart)
+        return self._server.report(granted.lease, report, heart), report.kind == "ours"
 
     def _scored(self, order: Order, lease: str, heart: "_Heart") -> Report | None:
         """Makes the scores; returns why there are none, if so. Raises: as `_ended`, and `InputError`."""
@@ -255,6 +286,16 @@ def devices() -> tuple[Device, ...]:
         return ("cpu",)
     listed = subprocess.run([tool, "-L"], capture_output=True, check=False)
     return ("cpu", "cuda") if listed.returncode == 0 and listed.stdout.strip() else ("cpu",)
+
+
+def bases() -> tuple[str, ...]:
+    """The models whose weights lie here, for mask decoders to stand on; found without torch."""
+    found = list(weights.SHIPPED)
+    for name in weights.OFFICIAL:
+        with suppress(InputError):  # missing, or others
+            weights.path(name)
+            found.append(name)
+    return tuple(found)
 
 
 def _verdict(ended: Ended) -> Report | None:

@@ -79,7 +79,9 @@ class Tab:
 
     def run(self, *steps: Beat | Report) -> str:
         """The lease of a worker that took the first in the queue."""
-        granted = self.desk.claim(Claim(worker="box", devices=("cpu",), sources=TERMS.sources))
+        granted = self.desk.claim(
+            Claim(worker="box", devices=("cpu",), sources=TERMS.sources, bases=("sam_nano",))
+        )
         assert granted is not None
         for step in steps:
             if isinstance(step, Beat):

@@ -115,7 +115,9 @@ def server(sample_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("fuzzed")
     with site(folder / "state", folder / "uploads") as ours:
         ours.submit("running", 1)
-        granted = ours.desk.claim(Claim(worker="lab", devices=("cpu",), sources=TERMS.sources))
+        granted = ours.desk.claim(
+            Claim(worker="lab", devices=("cpu",), sources=TERMS.sources, bases=("sam_nano",))
+        )
         assert granted is not None
         known = {"id": ours.submit("waiting", 2), "lease": granted.lease, "source": "toy"}
         # Where it is mounted, what has a line break in its path gets as far as no route of it.

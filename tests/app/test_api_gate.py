@@ -1,17 +1,26 @@
 """How uploads come: what is too large, too slow or broken off ends, of large ones few are read at once."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 from starlette.types import Message, Receive
 
 from app.api import PREFIX
-from app.api_gate import SMALL, Gate, Large
+from app.api_gate import SMALL, Gate, Shares
+from app.api_identity import SUBMITTED
+from app.page_uploads import PageUploads
 from leaderboard.submissions.tokens import Identity
-from tests.app.submitting import Site, asked, site
+from tests.app.submitting import Site, asked, declaration, decoder, form, site
 
 
 async def endless() -> Message:
@@ -95,7 +104,7 @@ def test_an_upload_that_creeps_ends() -> None:
 
 def test_of_large_uploads_few_are_read_at_once_and_the_others_wait() -> None:
     """Two places, one for each identity: whoever waits is not read, and gets its answer in the end."""
-    api, reading = gated(at_once=99, large=Large(at_once=2, of_one=1)), set[str]()
+    api, reading = gated(at_once=99, shares=Shares(large=2, large_of_one=1)), set[str]()
     most: dict[str, int] = {}
 
     async def posted(who: str, number: int, size: int) -> int:
@@ -127,3 +136,111 @@ def test_of_large_uploads_few_are_read_at_once_and_the_others_wait() -> None:
         assert most == {"": 2, "a": 1, "b": 1, "c": 1}
         assert thread.submit(asyncio.run, scenario(SMALL)).result() == [200] * 12
         assert most[""] == 12
+
+
+async def sent(api: FastAPI, path: str, headers: dict[str, str], body: bytes | None = b"") -> tuple[int, Any]:
+    """Posts; the status and the headers of the answer. A body that is None never comes."""
+    said: list[Any] = []
+
+    async def receive() -> Message:
+        if body is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"{PREFIX}/{path}",
+        "query_string": b"",
+        "root_path": "",
+    }
+    await api({**scope, "headers": given, "client": ("198.51.100.7", 1)}, receive, send)
+    return said[0]["status"], {name.decode(): value.decode() for name, value in said[0]["headers"]}
+
+
+@asynccontextmanager
+async def hanging(api: FastAPI, count: int, refused: int, *who: dict[str, str]) -> AsyncIterator[None]:
+    """So many uploads of each that send nothing, once so many in all were told to come again."""
+    over, all_over = 0, asyncio.Event()
+
+    async def one(headers: dict[str, str]) -> None:
+        nonlocal over
+        status, answer = await sent(api, "submissions", headers, None)
+        assert (status, answer["retry-after"].isdecimal()) == (429, True)
+        over += 1
+        if over == refused:
+            all_over.set()
+
+    tasks = [asyncio.create_task(one(headers)) for headers in who for _ in range(count)]
+    try:
+        await all_over.wait()
+        yield
+        assert over == refused
+        assert sum(not task.done() for task in tasks) == count * len(who) - refused
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_who_fills_their_share_shuts_nobody_out() -> None:
+    api = gated(at_once=128, shares=Shares())
+
+    def of(name: str, size: int) -> dict[str, str]:
+        return {"name": name, "content-length": str(size)}
+
+    async def scenario() -> None:
+        for _ in range(2):  # what ended counts no longer
+            async with hanging(api, 140, 20, of("ann", SMALL + 1)):
+                assert (await sent(api, "submissions", of("ann", SMALL), b"a"))[0] == 200
+                async with hanging(api, 40, 8, of("ann", 1)):
+                    for size in (SMALL, SMALL + 1):
+                        assert (await sent(api, "submissions", of("bob", size), b"a"))[0] == 200
+            assert (await sent(api, "submissions", of("ann", SMALL + 1), b"a"))[0] == 200
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, scenario()).result(60)
+
+
+def test_while_uploads_wait_others_submit_withdraw_and_hide(ours: Site) -> None:
+    large = {"content-length": str(SMALL + 1)}
+    ann, cyn = (
+        ours.token(name) | large | {"content-type": "multipart/form-data; boundary=x"}
+        for name in ("ann", "cyn")
+    )
+    bob, boss, mine = ours.token("bob"), ours.token("boss", "admin"), ours.submit()
+    form_of = httpx.Request("POST", "http://test", **form(declaration("bobs"), decoder(1)))
+    posted = {"content-type": form_of.headers["content-type"]} | bob | large
+
+    async def scenario() -> None:
+        async with hanging(ours.api, SUBMITTED + 1, 2, ann, cyn):
+            assert (await sent(ours.api, "submissions", posted, form_of.read()))[0] == 201
+            (bobs,) = ours.desk.queue.entries(identity="bob")
+            assert (await sent(ours.api, f"submissions/{bobs.id}/withdraw", bob))[0] == 200
+            assert (await sent(ours.api, f"submissions/{mine}/hide", boss))[0] == 200
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, scenario()).result(60)
+    assert ours.desk.queue.get(mine).hidden
+
+
+def test_what_pages_send_is_bounded_as_a_whole(tmp_path: Path) -> None:
+    """Gradio takes a file of anybody, and keeps it for minutes."""
+
+    async def takes(request: Request) -> PlainTextResponse:
+        (tmp_path / f"{len(list(tmp_path.iterdir()))}").write_bytes(await request.body())
+        return PlainTextResponse("taken")
+
+    app = Starlette(routes=[Route("/gradio_api/upload", takes, methods=["POST"]), Route("/", takes)])
+    client = TestClient(PageUploads(app, tmp_path, most_bytes=1000))
+    found = [client.post("/gradio_api/upload", content=bytes(900)).status_code for _ in range(7)]
+    assert found == [200] * 5 + [503] * 2
+    assert client.get("/").status_code == 200
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert client.post("/gradio_api/upload", content=bytes(900)).status_code == 200
+    assert client.post("/gradio_api/upload", content=bytes(1_002_000)).status_code == 413

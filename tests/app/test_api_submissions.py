@@ -6,10 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from app.api_refusals import AWAY, without_paths
 from leaderboard.store.publish import publish
 from leaderboard.submissions import terms
+from leaderboard.submissions.order import Claim
+from leaderboard.submissions.queue import Queue
 from tests.app.boards import Made
-from tests.app.submitting import Site, asked, declaration, decoder, form, refused, site
+from tests.app.submitting import TERMS, Site, asked, declaration, decoder, form, refused, site
 
 
 def submitted(site: Site, headers: dict[str, str], name: str = "mine", seed: int = 0, **more: Any) -> Any:
@@ -186,3 +191,73 @@ def test_without_terms_nothing_is_read(ours: Site) -> None:
     status, _, answer, read = asked(ours.api, "POST", "submissions", ours.token())
     assert (status, read) == (503, 0)
     assert "terms.json" not in answer["detail"]
+
+
+#: What must reach neither strangers nor submitters.
+PATH = "/srv/cosmos/data/slug"
+
+
+def test_messages_name_no_folder_but_to_admins(ours: Site) -> None:
+    one, boss = ours.submit(), ours.token("boss", "admin")
+    said = {"message": f"{PATH}: of another version; run `make repro`", "reason": "machine"}
+    assert ours.desk.queue.move(one, "queued", "running", "app")
+    assert ours.desk.queue.move(one, "running", "failed", "app", said["message"], **said)
+    with ours.asking() as client:
+        for headers, path in (({}, "slug"), (ours.token("ann"), "slug"), (boss, PATH)):
+            page = client.get(f"submissions/{one}", headers=headers).json()
+            (listed,) = client.get("submissions", headers=headers).json()["submissions"]
+            for text in (page["message"], listed["message"], page["transitions"][-1]["note"]):
+                assert text == f"{path}: of another version; run `make repro`"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/a/b.json: missing", "b.json: missing"),
+        ("can't read '/a/b c'", "can't read 'b c'"),
+        ("(/a/b/) and file:///a//b/c, /d/e", "(b) and file:c, e"),
+        ("a/b of org/name, 3/4 and/or ./c/d", "a/b of org/name, 3/4 and/or ./c/d"),
+        ("see https://host.org/a/b", "see https://host.org/a/b"),
+        ("/", "/"),
+    ],
+)
+def test_of_paths_the_last_part_is_kept(text: str, shown: str) -> None:
+    assert without_paths(text) == shown
+
+
+def test_a_list_asks_for_all_places_at_once(ours: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [ours.submit(f"m{seed}", seed) for seed in range(3)]
+    monkeypatch.setattr(Queue, "place", None)
+    with ours.asking() as client:
+        found = client.get("submissions").json()["submissions"]
+    assert {one["id"]: one["place"] for one in found} == dict(zip(ids, (1, 2, 3), strict=True))
+
+
+def test_a_queue_that_fails_is_told_of_without_its_path(
+    ours: Site, sample: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(sample.path, ours.desk._state)
+    one, worker, boss = ours.submit(), ours.token("w", "worker"), ours.token("boss", "admin")
+    claim = Claim(worker="w", devices=("cpu",), sources=TERMS.sources, bases=("sam_nano",)).model_dump(
+        mode="json"
+    )
+    report = {"kind": "ours", "code": "machine", "message": "", "log": ""}
+    ours.desk.queue.path.write_bytes(b"this is no database" * 1000)
+    for suffix in ("-wal", "-shm"):
+        ours.desk.queue.path.with_name(f"{ours.desk.queue.path.name}{suffix}").unlink(missing_ok=True)
+    with ours.asking(worker) as at_work, ours.asking(boss) as client:
+        found = [
+            client.get("submissions"),
+            client.get(f"submissions/{one}"),
+            client.post("submissions", **form(declaration("other"), decoder(1))),
+            client.post("submissions/requeue-stale"),
+            *(client.post(f"submissions/{one}/{act}") for act in ("withdraw", "requeue", "hide", "unhide")),
+            at_work.post("work/claim", json=claim),
+            at_work.get("work/lease/weights"),
+            at_work.post("work/lease/heartbeat", json={"doing": "", "done": 0, "total": 0}),
+            at_work.put("work/lease/scores/toy", content=b"a"),
+            at_work.post("work/lease/finish", content=b"{}"),
+            at_work.post("work/lease/report", json=report),
+        ]
+    assert [(answer.status_code, answer.json()["detail"]) for answer in found] == [(503, AWAY)] * len(found)
+    assert caplog.text.count("the queue can't be used") == len(found)

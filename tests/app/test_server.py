@@ -11,7 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,11 +28,24 @@ from app.server import build_server
 from cosmos1050k.errors import InputError
 from leaderboard.store.publish import publish
 from leaderboard.store.read import BoardReader
+from leaderboard.submissions import terms
+from leaderboard.submissions.declared import parsed
+from leaderboard.submissions.queue import Queue
+from leaderboard.submissions.states import State
+from leaderboard.submissions.terms import Limits
 from tests.app.boards import Made
 from tests.app.conftest import _wait, free_port
+from tests.app.submitting import TERMS, declaration
 from tests.conftest import ROOT
 
 SPACE = ROOT / "app/space"
+#: What the queue keeps of weights that were found right.
+CHECKED: dict[str, Any] = {
+    **dict.fromkeys(("weights_sha256", "tensors_sha256", "file_sha256"), "a" * 64),
+    "part": "mask_decoder",
+    "bytes": 1,
+}
+ON_BOARD: tuple[State, ...] = ("queued", "running", "scored", "published")
 
 
 @contextmanager
@@ -105,6 +120,41 @@ def test_a_space_keeps_its_boards_in_its_storage(sample: Made, larger: Made, tmp
     assert BoardReader(found.state).board()["build_id"] == larger.build_id
 
 
+def test_a_space_follows_the_terms_that_came_with_its_files(
+    sample: Made, larger: Made, tmp_path: Path
+) -> None:
+    shipped, storage = tmp_path / "shipped", tmp_path / "storage"
+    state = storage / "state"
+    storage.mkdir()
+    publish(sample.path, shipped)
+    terms.write(TERMS, shipped)
+    for_space(Options(state=shipped), storage)
+    assert terms.read(state) == TERMS
+    # A board that was made in the storage, of the same terms, stays.
+    publish(larger.path, state)
+    queue = Queue(state)
+    submission = queue.add(parsed(json.dumps(declaration())), "ann", TERMS.key, TERMS.limits, CHECKED)[0].id
+    for_space(Options(state=shipped), storage)
+    assert BoardReader(state).board()["build_id"] == larger.build_id
+    changed = TERMS.model_copy(update={"limits": Limits(weekly_quota=3)})
+    terms.write(changed, shipped)
+    for_space(Options(state=shipped), storage)
+    assert BoardReader(state).board()["build_id"] == sample.build_id
+    assert terms.read(state) == changed
+    assert not queue.board_wanted()
+    # What is on the board here comes back onto the one that came.
+    for source, target in pairwise(ON_BOARD):
+        assert queue.move(submission, source, target, "app")
+    terms.write(TERMS, shipped)
+    for_space(Options(state=shipped), storage)
+    assert queue.board_wanted()
+    # Damaged ones are told of, and what is there stays.
+    (shipped / terms.TERMS).write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        for_space(Options(state=shipped), storage)
+    assert terms.read(state) == TERMS
+
+
 @pytest.mark.slow
 def test_in_a_space_one_signs_in(sample_state: Path) -> None:
     """With what a Space sets where its `README.md` says `hf_oauth: true`."""
@@ -154,8 +204,9 @@ def test_a_file_that_was_not_uploaded_is_not_opened(sample_state: Path, tmp_path
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "secret.png")
     with TestClient(build_server(Options(state=sample_state, data=tmp_path))) as client:
         config = client.get("/config").json()
-        (files,) = (part["id"] for part in config["components"] if part["type"] == "file")
-        (event,) = (one["id"] for one in config["dependencies"] if [files, "upload"] in one["targets"])
+        files = [part["id"] for part in config["components"] if part["type"] == "file"]
+        takes = [[number, "upload"] for number in files]
+        (event,) = (d["id"] for d in config["dependencies"] if any(one in d["targets"] for one in takes))
         given = [{"path": str(tmp_path / "secret.png"), "meta": {"_type": "gradio.FileData"}}]
         asked = {"data": [given], "fn_index": event, "session_hash": "stranger"}
         told = client.post("/gradio_api/run/predict", json=asked)

@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from app.api_identity import SUBMITTED
-from app.api_submissions import AWAY
+from app.api_refusals import AWAY
 from app.submit import form, layout
 from app.submit.actions import Update
 from leaderboard.submissions import intake

@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from app.api_refusals import AWAY
+from app.demo.view import problem
 from app.submit import layout, shown
 from app.submit import tab as submit
 from app.submit.linked import link
@@ -163,7 +165,7 @@ def test_owners_withdraw_and_admins_do_the_rest(tab: Tab) -> None:
 
 def test_what_failed_is_queued_again_by_an_admin(tab: Tab) -> None:
     boss, entry = tab.token("boss", "admin"), tab.submitted(tab.token())
-    tab.desk.queue.claim("box", 60, TERMS.key)
+    tab.desk.queue.claim("box", 60, TERMS.key, ["sam_nano"])
     tab.desk.queue.move(entry.id, "running", "failed", "box", reason="machine", message="no disk")
     told = tab.look(boss, entry.id)
     assert tab.may(told) == ["Withdraw", "Queue again", "Hide"]
@@ -173,9 +175,39 @@ def test_what_failed_is_queued_again_by_an_admin(tab: Tab) -> None:
     assert told[tab.parts.page.timer]["active"]
 
 
+def test_paths_of_the_server_are_for_admins(tab: Tab) -> None:
+    ann, boss, path = tab.token(), tab.token("boss", "admin"), "/srv/cosmos/data/slug"
+    entry = tab.submitted(ann)
+    said = {"message": f"{path}: damaged", "reason": "machine"}
+    assert tab.desk.queue.move(entry.id, "queued", "running", "app")
+    assert tab.desk.queue.move(entry.id, "running", "failed", "app", said["message"], **said)
+    for token, whole in (("", False), (ann, False), (boss, True)):
+        told = tab.look(token, entry.id)
+        for part in (tab.parts.page.head, tab.parts.page.rest):
+            assert "slug: damaged" in told[part]
+            assert (path in told[part]) == whole
+
+
+def test_a_queue_that_fails_is_said_without_its_path(tab: Tab, caplog: pytest.LogCaptureFixture) -> None:
+    page, away = tab.parts.page, problem(AWAY)
+    boss = tab.token("boss", "admin")
+    entry = tab.submitted(boss)
+    good = tab.desk.queue.path.rename(tab.desk.queue.path.with_name("good"))
+    tab.desk.queue.path.write_bytes(b"this is no database" * 1000)
+    assert tab.look(boss, entry.id) == {page.following: entry.id, tab.parts.queue.table: away}
+    seen = "never"
+    assert tab.actions.tick(None, boss, entry.id, "", seen) == {page.pulse: away}
+    for act in (tab.actions.withdraw, tab.actions.requeue, tab.actions.hide, tab.actions.unhide):
+        assert act(None, boss, entry.id, "") == {page.done: away}
+    assert caplog.text.count("the queue can't be used") == 6
+    good.replace(tab.desk.queue.path)
+    told = tab.actions.tick(None, boss, entry.id, "", seen)
+    assert (told[page.pulse], entry.id in told[page.rest]) == ("", True)
+
+
 def test_what_is_published_leads_to_its_page_on_the_board(tab: Tab) -> None:
     entry = tab.submitted(tab.token())
-    tab.desk.queue.claim("box", 60, TERMS.key)
+    tab.desk.queue.claim("box", 60, TERMS.key, ["sam_nano"])
     tab.desk.queue.move(entry.id, "running", "scored", "box")
     tab.desk.queue.move(entry.id, "scored", "published", "app")
     head = tab.look("", entry.id)[tab.parts.page.head]
@@ -218,7 +250,7 @@ def test_texts_of_submitters_and_workers_are_texts(tab: Tab) -> None:
     ann = tab.token()
     more: dict[str, Any] = dict.fromkeys(("licence", "contact", "description"), HOSTILE[:100])
     entry = tab.submitted(ann, link="http://lab.org/?a=1&b=${1+1}{{value}}", **more)
-    lease = tab.desk.queue.claim(HOSTILE, 60, TERMS.key)
+    lease = tab.desk.queue.claim(HOSTILE, 60, TERMS.key, ["sam_nano"])
     assert lease
     tab.desk.beat(lease.id, Beat(doing=HOSTILE, done=1, total=2))
     told = tab.look(ann, entry.id)

@@ -42,7 +42,7 @@ def check(made: Platform, entries: list[Entry], ids: list[str]) -> None:
         ways = [(event.source, event.target) for event in made.queue.events(entry.id)]
         assert ways.count(("running", "scored")) == 1, ways
         assert ways.count(("scored", "published")) == 1, ways
-        folder = made.state / "scores" / str(entry.weights_sha256) / "1-cpu-float32"
+        folder = made.state / "scores" / str(entry.weights_sha256) / f"1-cpu-float32-{entry.id}"
         assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", f"{SOURCE}.parquet"]
     names = {model["name"] for model in BoardReader(made.state).models()}
     assert names == {"box", *(entry.name for entry in entries)}

@@ -128,6 +128,7 @@ def check(case: Case) -> None:
     assert np.array_equal(mask, before, equal_nan=mask.dtype.kind == "f")
 
 
+@pytest.mark.slow
 def test_ten_thousand_gray_masks() -> None:
     packs.on_ten_thousand(gray(), check)
 

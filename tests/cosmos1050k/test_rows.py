@@ -102,6 +102,7 @@ def crowds(draw: st.DrawFn) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(zip(cells, over, strict=True))
 
 
+@pytest.mark.slow
 def test_ten_thousand_pictures_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit of few regions in place of 255: the longer side is halved until each tile fits."""
     monkeypatch.setattr(regions, "MAX_REGIONS", 5)

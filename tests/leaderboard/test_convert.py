@@ -36,6 +36,7 @@ def test_the_architecture_is_told_from_the_tensors(project: Path) -> None:
     finetuned.adopt(NEW, "mine", made.architecture)  # the next step
 
 
+@pytest.mark.slow
 def test_a_decoder_is_merged_onto_its_base(project: Path) -> None:
     save_file(state(), "base.safetensors")
     finetuned.adopt(Path("base.safetensors"), "base", "tiny")
@@ -54,6 +55,7 @@ def test_a_decoder_is_merged_onto_its_base(project: Path) -> None:
         convert(given(decoder()), NEW)
 
 
+@pytest.mark.slow
 def test_all_that_does_not_match_is_listed(project: Path) -> None:
     added = "image_encoder.blocks.0.Adapter.D_fc1.bias"
     changed = {**state(), TOKEN: torch.zeros(2, 32), added: torch.zeros(1)}

@@ -99,6 +99,7 @@ run("small", "killed")
 """
 
 
+@pytest.mark.slow
 def test_kept_embeddings_change_nothing_but_the_numerics(small_sam: str) -> None:
     options = EvaluateOptions(keep_embeddings=0.1, strategies=("S5",))
     first = run(small_sam, "first", options=options)
@@ -135,6 +136,7 @@ def test_weights_that_do_not_fit_end_the_run_and_leave_the_old_scores(small_sam:
     assert written("kept") == before
 
 
+@pytest.mark.slow
 def test_a_model_that_was_made_anew_meanwhile_is_not_scored_under_the_old_key(
     small_sam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_gpu_that_is_not_there_is_one_line(small_sam: str) -> None:
     assert run(small_sam, "auto", options=EvaluateOptions(strategies=("S5",))).declaration.device == "cpu"
 
 
+@pytest.mark.slow
 def test_an_image_that_the_network_fails_on_is_listed(small_sam: str) -> None:
     """Its ratings overflow."""
     weights = Path("data/models/small/weights.safetensors")

@@ -107,6 +107,7 @@ def test_what_it_was_trained_on_is_declared(project: Path, content: bytes) -> No
         adopt(project / "given.bin", "mine", "tiny")
 
 
+@pytest.mark.slow
 def test_a_mask_decoder_saw_what_its_base_saw(project: Path, content: bytes) -> None:
     make(project, content, "whole", trained_on=SEEN)
     own = TrainedOn(others="none", sources={"drive": "all", "crag": "train"})
@@ -171,6 +172,7 @@ def printed(project: Path, code: str) -> list[str]:
     return subprocess.check_output(command, cwd=project, env=env).decode().split()
 
 
+@pytest.mark.slow
 def test_another_process_finds_it(project: Path, content: bytes) -> None:
     make(project, content)
     code = "from leaderboard import models; print(models.get('mine').declaration.weights_sha256)"
@@ -185,6 +187,7 @@ def test_the_names_need_no_torch(project: Path, content: bytes) -> None:
     assert printed(project, code) == ["True", "False"]
 
 
+@pytest.mark.slow
 def test_a_model_made_again_is_the_new_one(project: Path) -> None:
     make(project, pickled(state()))
     first = models.get("mine")

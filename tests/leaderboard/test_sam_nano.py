@@ -118,6 +118,7 @@ def test_it_declares_what_its_card_and_its_recipe_say(measured: dict[str, Any]) 
     assert seen < built
 
 
+@pytest.mark.slow
 def test_on_the_sample_it_is_better_than_the_baselines_here_too(sample: Path, project: Path) -> None:
     means = {}
     for name in ("sam_nano", "box", "grabcut"):

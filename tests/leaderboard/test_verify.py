@@ -319,6 +319,7 @@ def test_it_is_held_against_what_was_measured(own: boards.Scored) -> None:
     refused(own, "sam_nano.json: damaged; run `cosmos tolerance --model sam_nano`", "sam_nano")
 
 
+@pytest.mark.slow
 def test_other_numerics_are_named_and_differ(own: boards.Scored) -> None:
     found = check(own, "sam_nano", options=EvaluateOptions(dtype="bfloat16"))
     assert found.numerics == "bfloat16"

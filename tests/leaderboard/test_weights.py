@@ -72,6 +72,7 @@ def test_fetched_checked_and_converted_once(
     assert len(site.requests) == 1
 
 
+@pytest.mark.slow
 def test_a_cut_download_is_gone_on_with_by_the_next_call(
     project: Path, site: Site, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_cut_download_is_gone_on_with_by_the_next_call(
     assert listed(project) == MADE
 
 
+@pytest.mark.slow
 def test_a_conversion_that_failed_costs_no_second_download(
     project: Path, site: Site, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -124,6 +126,7 @@ def test_without_a_network_one_line_says_so(
     assert listed(project) == []
 
 
+@pytest.mark.slow
 def test_the_owner_s_file_may_be_kept_and_is_taken_again(
     project: Path, site: Site, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -141,6 +144,7 @@ def test_the_owner_s_file_may_be_kept_and_is_taken_again(
         fetch()
 
 
+@pytest.mark.slow
 def test_the_owner_s_file_may_come_by_hand(
     project: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:

@@ -198,7 +198,7 @@ def scored(project: Path) -> Iterator[tuple[Desk, str]]:
         given = submitting.TERMS.model_copy(update={"sources": versions, "evaluate": asked})
         terms.write(given, state)
         id = site.submit()
-        granted = site.desk.claim(Claim(worker="w", devices=("cpu",), sources=versions))
+        granted = site.desk.claim(Claim(worker="w", devices=("cpu",), sources=versions, bases=("sam_nano",)))
         assert granted
         folder = workspace.prepare(
             project / "work",

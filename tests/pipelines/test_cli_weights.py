@@ -48,6 +48,7 @@ def test_weights_of_one_s_own_are_taken(project: Path) -> None:
     assert (declared.made_for, declared.description) == (("S5", "S6"), "Mine, and better.")
 
 
+@pytest.mark.slow
 def test_what_it_was_trained_on_is_asked_for(project: Path) -> None:
     (project / "mine.pth").write_bytes(pickled(state()))
     own = ["weights", "--from", "mine.pth", "--architecture", "tiny", "--name"]

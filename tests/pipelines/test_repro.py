@@ -112,7 +112,12 @@ def test_a_second_run_does_nothing(project: Path) -> None:
             marks=pytest.mark.slow,
         ),
         ("workers: null", "workers: 1", set()),
-        ("row_group_rows: 64", "row_group_rows: 32", {"build@sample", "card", "evaluate@box", "board"}),
+        pytest.param(
+            "row_group_rows: 64",
+            "row_group_rows: 32",
+            {"build@sample", "card", "evaluate@box", "board"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_parameter_reruns_only_what_depends_on_it(
@@ -165,6 +170,7 @@ def test_dag_metrics_and_plots(project: Path) -> None:
     assert "White Matter-T1W MRI box S5" in page
 
 
+@pytest.mark.slow
 def test_a_cut_off_lock_file_is_restored(project: Path) -> None:
     run(project, "pipelines.repro")
     lock = project / "dvc.lock"

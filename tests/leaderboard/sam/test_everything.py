@@ -65,5 +65,6 @@ def test_each_filter_counts(change: dict[str, float]) -> None:
     assert as_set(found) != as_set(ours(image, LOOSE))
 
 
+@pytest.mark.slow
 def test_no_mask_passes_the_owner_s_defaults_on_random_weights() -> None:
     assert ours(picture(97, 64), Filters()) == by_owner(picture(97, 64), Filters()) == []

@@ -27,6 +27,7 @@ def claiming(folder: Path) -> tuple["subprocess.Popen[str]", str]:
     return process, process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 def test_each_process_has_a_gpu_of_its_own(tmp_path: Path) -> None:
     first, own = claiming(tmp_path)
     second, others = claiming(tmp_path)

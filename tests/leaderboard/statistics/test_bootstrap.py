@@ -114,6 +114,7 @@ def test_above_zero_is_what_the_interval_says(values: list[float], lead: int) ->
     assert above_zero(differences) == (interval(differences)[0] > 0)
 
 
+@pytest.mark.slow
 def test_nineteen_intervals_in_twenty_hold_the_truth() -> None:
     # 1,000 boards of two sources, of 100 patients a pair, each of one to three alike images, with true means
     # 0.75 and 0.5. Their intervals are counted over all boards: of each pair, and of the headline.

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TOKEN = "cosmos_worker_c2VjcmV0.c2lnbmF0dXJl"
-CUT, HALF, PUT_OFF = "cut", "half", "put off"
+CUT, HALF, PUT_OFF, OTHER = "cut", "half", "put off", "other"
 
 
 @dataclass
@@ -23,8 +23,8 @@ class Platform:
     Args:
         orders: those that wait, as JSON.
         weights: submission → the file's bytes.
-        faults: call → what goes wrong, request by request: a status, or `CUT` (no answer), `HALF` (half of
-            it), `PUT_OFF` (503 that says for how long).
+        faults: call → what goes wrong, request by request: a status (0: nothing does), or `CUT` (no answer),
+            `HALF` (half of it), `PUT_OFF` (503 that says for how long), `OTHER` (a page of something else).
         later: submission → what it looks like, request by request; the last stays.
     """
 
@@ -113,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"detail": "the token is not known here; ask for another"})
         elif fault == PUT_OFF:
             self._send(503, {"detail": "busy"}, {"Retry-After": "0"})
-        elif isinstance(fault, int):
+        elif fault == OTHER:
+            self._send(200, b"<html>hello</html>")
+        elif isinstance(fault, int) and fault:
             self._send(fault, {"detail": f"told to say {fault}", "code": "told" if fault == 422 else ""})
         else:
             getattr(self, f"_{call}")(parts, body, fault)

@@ -47,10 +47,10 @@ def state(tmp_path: Path) -> Path:
         assert lease
         assert lease.entry.name == name
         if target == "scored":
-            Queue(state).end_run(lease.id, "scored", staged=lease.entry.id)
+            Queue(state).end_run(lease.id, "scored", staged=1)
     first, second, *_ = reversed(Queue(state).entries())
-    Queue(state).move(first.id, "scored", "published", "app", staged="")
-    scores(state / "scores" / str(first.weights_sha256) / "1-cpu-float32", "published", 1)
+    Queue(state).move(first.id, "scored", "published", "app", staged=0)
+    scores(state / "scores" / str(first.weights_sha256) / f"1-cpu-float32-{first.id}", "published", 1)
     scores(state / "staging" / second.id, "scored", 2)
     Queue(state).add(declared("hub", "a" * 40), "bob", BOARD, LIMITS)
     Tokens(state).create("ann", "admin", 7)
@@ -197,7 +197,10 @@ def test_while_others_write_it_is_of_one_moment(state: Path, tmp_path: Path) -> 
 
 def test_a_folder_that_is_replaced_meanwhile_is_of_one_time(state: Path, tmp_path: Path) -> None:
     entry = next(one for one in Queue(state).entries() if one.state == "published")
-    target, done = state / "scores" / str(entry.weights_sha256) / "1-cpu-float32", threading.Event()
+    target, done = (
+        state / "scores" / str(entry.weights_sha256) / f"1-cpu-float32-{entry.id}",
+        threading.Event(),
+    )
 
     def busy() -> None:
         seed = 0
@@ -345,7 +348,7 @@ def test_what_is_lacking_is_told_and_scored_again(state: Path, tmp_path: Path) -
     ])  # fmt: skip
     again = Queue(tmp_path / "again")
     assert {again.get(known[name].id).state for name in ("published", "scored")} == {"queued"}
-    assert again.get(known["scored"].id).staged == ""
+    assert again.get(known["scored"].id).staged is False
 
 
 def test_a_mistake_is_one_line(state: Path, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def by_evaluate(project: Path, job: Job, file: Path, **more: Any) -> dict[str, b
     return parquet((project / "theirs").iterdir())
 
 
+@pytest.mark.slow
 def test_in_its_sandbox_the_child_gives_the_scores_of_evaluate(
     project: Path, data: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +93,7 @@ def test_in_its_sandbox_the_child_gives_the_scores_of_evaluate(
     cases = [case for slug in ("first", "second") for case in shards.load_cases(data / slug)]
     total = sum(case["rows"] for case in cases)
     assert workspace.progress(folder) == Beat(doing="scores", done=total, total=total)
-    assert "quick check" in {beat.doing for beat in ticks}
+    assert {beat.doing for beat in ticks} >= {"scores"}
 
 
 @pytest.mark.usefixtures("inline")
@@ -263,7 +264,7 @@ def test_a_part_that_no_process_got_to_the_end_with_is_tried_again_and_never_cou
     monkeypatch.setattr(pool, "run", crashed)
     with refused("8 parts could not be scored", "first/case0/CT: its process crashed (SIGSEGV)", "try again"):
         child.run(ready)
-    assert len(tried) == 1 + child._TRIES
+    assert len(tried) == child._TRIES
 
 
 def test_as_many_processes_as_there_is_memory_for(ready: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.fetch.download import Patience
-from leaderboard.submissions.client import Submitting, WorkServer
+from leaderboard.submissions.client import Submitting, Unreadable, WorkServer
 from leaderboard.submissions.connection import PIECE, Away, Refusal
 from leaderboard.submissions.declared import Declared, parsed
 from leaderboard.submissions.entry import LeaseLost
 from leaderboard.submissions.order import Beat, Claim, Order, Report
 from leaderboard.submissions.terms import Limits
-from tests.leaderboard.submissions.platform import CUT, HALF, PUT_OFF, TOKEN, Platform
+from tests.leaderboard.submissions.platform import CUT, HALF, OTHER, PUT_OFF, TOKEN, Platform
 
 QUICK = Patience(connect_s=5, stall_s=5, tries=3, backoff_s=0.01, longest_s=2)
 LEASE = "lease-0-secret"
@@ -200,6 +201,38 @@ def test_work_is_claimed_once(platform: Platform, worker: WorkServer) -> None:
     with pytest.raises(Away):
         worker.claim(claim)
     assert len(platform.calls("claim")) == 3
+
+
+def test_a_claim_says_what_it_speaks_and_one_of_another_release_can_be_read() -> None:
+    said = {"worker": "w", "devices": ["cpu"], "sources": {}}
+    assert Claim.model_validate(said).model_dump(mode="json") == said | {"bases": [], "speaks": 1}
+    other = Claim.model_validate(said | {"speaks": 7, "memory": {"gb": 16}})
+    assert (other.worker, other.speaks) == ("w", 7)
+    with pytest.raises(ValidationError, match="memory"):
+        Order.model_validate(order().model_dump() | {"memory": 16})
+
+
+@pytest.mark.parametrize(
+    ("lease", "told"), [(LEASE, LEASE), ("", None), ("../submissions", None), (7, None), (None, None)]
+)
+def test_of_work_that_cannot_be_read_the_lease_is_told(
+    platform: Platform, worker: WorkServer, monkeypatch: pytest.MonkeyPatch, lease: object, told: str | None
+) -> None:
+    answer = {"lease": lease, "lease_s": 120, "order": order().model_dump(mode="json") | {"new": 1}}
+    monkeypatch.setattr(
+        "tests.leaderboard.submissions.platform._Handler._claim", lambda self, *_: self._send(200, answer)
+    )
+    with pytest.raises(Unreadable, match=r"is no Granted; .* one release") as raised:
+        worker.claim(Claim(worker="w", devices=("cpu",), sources={}))
+    assert raised.value.lease == told
+    assert LEASE not in str(raised.value)
+
+
+def test_what_is_no_work_at_all_has_no_lease(platform: Platform, worker: WorkServer) -> None:
+    platform.faults["claim"] = [OTHER]
+    with pytest.raises(Unreadable) as raised:
+        worker.claim(Claim(worker="w", devices=("cpu",), sources={}))
+    assert raised.value.lease is None
 
 
 @pytest.mark.parametrize("ranges", [True, False])

@@ -1,5 +1,6 @@
 """The desk: who is taken, what is handed in, where scores lie, what a kill between two steps leaves."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from leaderboard.submissions.publishing import Places
 from leaderboard.submissions.refusals import Refused
 from tests.app.submitting import TERMS, declaration, decoder, scored, site
 
-CLAIM = Claim(worker="lab 1", devices=("cpu",), sources=TERMS.sources)
+CLAIM = Claim(worker="lab 1", devices=("cpu",), sources=TERMS.sources, bases=("sam_nano",))
 
 
 @pytest.fixture
@@ -112,8 +113,8 @@ def test_scores_are_put_in_place_whole_and_a_kill_changes_nothing(
 ) -> None:
     send()
     entry, state = handed_in(desk), desk.queue.path.parent
-    assert (entry.state, entry.staged) == ("scored", entry.id)
-    folder = state / "scores" / str(entry.weights_sha256) / "1-cpu-float32"
+    assert (entry.state, entry.staged) == ("scored", True)
+    folder = state / "scores" / str(entry.weights_sha256) / f"1-cpu-float32-{entry.id}"
     assert not folder.exists()
     kept = keeping(desk, monkeypatch, [])
     # As if killed right after it put them there, twice.
@@ -151,7 +152,7 @@ def test_sources_that_were_not_scored_again_keep_their_files(
     entry = send()
     handed_in(desk)
     keeping(desk, monkeypatch, []).keep()
-    folder = desk.queue.path.parent / "scores" / str(entry.weights_sha256) / "1-cpu-float32"
+    folder = desk.queue.path.parent / "scores" / str(entry.weights_sha256) / f"1-cpu-float32-{entry.id}"
     before = (folder / "sample.parquet").stat().st_mtime_ns
     desk.queue.move(entry.id, "published", "queued", "admin", sources='["toy"]')
     again = handed_in(desk)
@@ -219,8 +220,10 @@ def test_withdrawing_removes_weights_that_nobody_else_needs(
     handed_in(desk)
     keeping(desk, monkeypatch, []).keep()
     desk.withdraw(first.id, "ann")
-    assert not list((state / "scores").glob("*/*"))
     assert desk.queue.board_wanted()
+    keeping(desk, monkeypatch, []).keep()
+    assert not list((state / "scores").glob("*/*"))
+    assert not desk.queue.board_wanted()
     assert len(list((state / "weights").iterdir())) == 1
     desk.withdraw(second.id, "ann")
     assert not list((state / "weights").iterdir())
@@ -235,9 +238,11 @@ def test_what_is_hidden_is_kept_where_no_board_looks(
     handed_in(desk)
     keeping(desk, monkeypatch, []).keep()
     desk.hide(entry.id, "boss", True)
+    keeping(desk, monkeypatch, []).keep()
     assert not list((state / "scores").glob("*/*"))
     assert len(list((state / "hidden").glob("*/*/*"))) == 3
     desk.hide(entry.id, "boss", False)
+    keeping(desk, monkeypatch, []).keep()
     assert len(list((state / "scores").glob("*/*/*"))) == 3
     assert [event.note for event in desk.queue.events(entry.id)][-2:] == ["hidden", "shown again"]
 
@@ -250,7 +255,7 @@ def test_weights_that_were_declared_twice_have_scores_for_each(
         handed_in(desk)
         keeping(desk, monkeypatch, []).keep()
     found = sorted((desk.queue.path.parent / "scores").glob("*/[!.]*"))
-    assert [path.name for path in found] == ["1-cpu-float32", "1-cpu-float32-other"]
+    assert {path.name for path in found} == {f"1-cpu-float32-{entry.id}" for entry in entries}
 
 
 def test_a_worker_without_the_boards_sources_gets_nothing(desk: Desk, send: Callable[..., Entry]) -> None:
@@ -279,6 +284,100 @@ def test_without_the_boards_sources_nothing_is_taken(desk: Desk, send: Callable[
     with pytest.raises(InputError, match="run `make repro`"):
         send()
     assert not desk.queue.entries()
+
+
+def test_a_new_protocol_takes_the_place_of_the_old_scores(
+    desk: Desk, send: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, state = send(), desk.queue.path.parent
+    handed_in(desk)
+    keeping(desk, monkeypatch, []).keep()
+    terms.write(TERMS.model_copy(update={"protocol_version": 2}), state)
+    desk.queue.move(entry.id, "published", "queued", "admin")
+    handed_in(desk)
+    keeping(desk, monkeypatch, []).keep()
+    assert [path.name for path in (state / "scores").glob("*/[!.]*")] == [f"2-cpu-float32-{entry.id}"]
+    assert desk.queue.get(entry.id).state == "published"
+
+
+@pytest.mark.parametrize("state", ["withdrawn", "hidden", "published"])
+def test_what_a_kill_left_is_put_right_at_the_next_start(
+    desk: Desk, send: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The queue says what is so; folders follow."""
+    entry, folder = send(), desk.queue.path.parent
+    handed_in(desk)
+    keeping(desk, monkeypatch, []).keep()
+    if state == "withdrawn":
+        desk.queue.move(entry.id, "published", "withdrawn", "ann")
+    elif state == "hidden":
+        desk.queue.note(entry.id, "boss", "hidden", hidden=1)
+    (folder / "staging" / entry.id).mkdir(parents=True)
+    started = keeping(desk, monkeypatch, [])
+    monkeypatch.setattr(started, "_threads", [])
+    started.start()
+    assert {path.parts[-3] for path in folder.glob("*/*/1-cpu-float32-*")} == {
+        "withdrawn": set(), "hidden": {"hidden"}, "published": {"scores"},
+    }[state]  # fmt: skip
+    assert not list((folder / "staging").iterdir())
+    assert bool(desk.queue.board_wanted()) is (state != "published")
+
+
+def test_one_that_is_scored_anew_and_fails_keeps_its_scores_and_its_name(
+    desk: Desk, send: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = send()
+    handed_in(desk)
+    keeping(desk, monkeypatch, []).keep()
+    desk.requeue(entry.id, "boss")
+    granted = worked(desk)
+    desk.report(granted.lease, Report(kind="model", code="limit", message="too long"))
+    assert desk.queue.get(entry.id).state == "failed"
+    with pytest.raises(Refused) as error:
+        send(seed=7, identity="bob")
+    assert error.value.code == "name-taken"
+    assert desk.requeue(entry.id, "boss").state == "queued"
+    worked(desk)
+    with pytest.raises(InputError, match="from where it can't be queued"):
+        desk.requeue(entry.id, "boss")
+
+
+def test_scores_that_are_gone_are_made_again_and_keep_nobody_waiting(
+    desk: Desk, send: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, other = send("lost"), send("other", seed=1)
+    handed_in(desk)
+    handed_in(desk)
+    shutil.rmtree(desk.queue.path.parent / "staging" / lost.id)
+    keeping(desk, monkeypatch, []).keep()
+    assert (desk.queue.get(lost.id).state, desk.queue.get(lost.id).retries) == ("queued", 1)
+    assert desk.queue.get(other.id).state == "published"
+
+
+def test_a_board_that_was_made_while_the_terms_changed_is_made_again(
+    desk: Desk, send: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send()
+    handed_in(desk)
+    kept = keeping(desk, monkeypatch, [])
+
+    def changing(places: Places) -> list[LeftOut]:
+        terms.write(TERMS.model_copy(update={"models": ("box", "grabcut")}), places.state)
+        return []
+
+    monkeypatch.setattr(keeper, "published", changing)
+    kept.keep()
+    assert desk.queue.board_wanted()
+    kept.keep()
+    assert not desk.queue.board_wanted()
+
+
+def test_a_worker_gets_what_it_can_do(desk: Desk, send: Callable[..., Entry]) -> None:
+    send()
+    assert desk.claim(CLAIM.model_copy(update={"bases": ("sam_vit_b",)})) is None
+    with pytest.raises(InputError, match="another release"):
+        desk.claim(CLAIM.model_copy(update={"speaks": 0}))
+    assert desk.claim(CLAIM) is not None
 
 
 def test_a_folder_has_one_desk_at_a_time(desk: Desk) -> None:

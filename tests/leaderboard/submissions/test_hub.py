@@ -112,7 +112,7 @@ def test_a_server_that_was_killed_while_it_checked_checks_again(desk: Desk, file
     files["model.safetensors"] = decoder()
     entry = sent(desk)
     desk.queue.move(entry.id, "received", "validating", "app", expires=desk.queue.clock() + 1000)
-    desk.queue.recover()
+    desk.queue.recover(desk.terms().limits)
     desk._keeper.check()
     assert desk.queue.get(entry.id).state == "queued"
 

@@ -21,6 +21,7 @@ running    rejected    worker
 running    failed      server
 running    withdrawn   person
 scored     published   server
+scored     queued      server
 scored     failed      server
 scored     withdrawn   person
 published  queued      person

@@ -1,7 +1,7 @@
 """The worker against a server that fails at will, with children that need no model."""
 
-import hashlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,17 +18,12 @@ from leaderboard.submissions import worker, workspace
 from leaderboard.submissions.client import WorkServer
 from leaderboard.submissions.connection import TOKEN as VARIABLE
 from leaderboard.submissions.connection import Away, Refusal, Tick, token_of
-from leaderboard.submissions.declared import parsed
-from leaderboard.submissions.order import Order
 from leaderboard.submissions.sandbox import Ended
-from leaderboard.submissions.terms import Limits
-from leaderboard.submissions.worker import Settings, Worker
+from leaderboard.submissions.worker import Settings
 from tests.leaderboard import dataset
 from tests.leaderboard.submissions.platform import CUT, TOKEN, Platform
 from tests.leaderboard.submissions.test_client import QUICK
-
-BYTES = b"weights" * 1000
-WELL = Ended(0, "", "", "")
+from tests.leaderboard.submissions.working import BYTES, WELL, Killed, at_work, ordered, scores
 
 
 @pytest.fixture(scope="module")
@@ -48,40 +43,6 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture
 def settings(tmp_path: Path, data: Path) -> Settings:
     return Settings(tmp_path / "work", data, "w", once=True, poll_s=0.05)
-
-
-def ordered(platform: Platform, *submissions: str, **more: object) -> None:
-    """Makes these submissions wait at the server."""
-    sums = hashlib.sha256(BYTES).hexdigest()
-    declared = parsed('{"name": "mine", "architecture": "nano", "licence": "MIT", "contact": "a@b.org"}')
-    for submission in submissions:
-        order = Order(
-            submission=submission,
-            record=declared.record("whole", sums, "0" * 64),
-            weights_bytes=len(BYTES),
-            weights_sha256=sums,
-            sources={"first": "1" * 64, "second": "2" * 64},
-            only=("first", "second"),
-            protocol_version=1,
-            evaluate={},
-            board_rows={},
-            limits=Limits(),
-        )
-        platform.orders.append(order.model_copy(update=more).model_dump(mode="json"))
-        platform.weights[submission] = BYTES
-
-
-def scores(folder: Path, tick: Tick) -> Ended:
-    """A run that ends well."""
-    (folder / workspace.SCORES).mkdir()
-    for slug in workspace.scored(workspace.job_of(folder).order):
-        (folder / workspace.SCORES / f"{slug}.parquet").write_bytes(f"scores on {slug}".encode())
-    (folder / workspace.SCORES / "manifest.json").write_text("{}")
-    return WELL
-
-
-def at_work(platform: Platform, settings: Settings, run: worker.Run = scores) -> Worker:
-    return Worker(WorkServer(platform.address, TOKEN, patience=QUICK), settings, run)
 
 
 @pytest.mark.parametrize("only", [("first", "second"), ("second",)])
@@ -228,10 +189,6 @@ def test_scores_are_handed_in_after_the_server_was_away(settings: Settings) -> N
     assert platform.states == {"a": "scored"}
 
 
-class Killed(BaseException):
-    """Stands for a signal that leaves no time for anything."""
-
-
 def test_after_its_own_death_it_goes_on_with_what_is_there(platform: Platform, settings: Settings) -> None:
     ordered(platform, "a", "a")
     runs = []
@@ -285,15 +242,18 @@ def test_a_folder_is_one_worker_s(platform: Platform, settings: Settings) -> Non
     assert platform.states == {"a": "scored"}
 
 
-def test_who_is_not_taken_ends_and_who_is_put_off_asks_again(platform: Platform, settings: Settings) -> None:
+def test_who_is_not_taken_ends_and_who_is_put_off_asks_again(
+    platform: Platform, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     for fault, kind in ((401, Refusal), (409, Refusal), (500, Away)):
         platform.faults["claim"] = [fault]
         with pytest.raises(kind, match=f"told to say {fault}"):
             at_work(platform, settings).serve()
     patient = Settings(settings.work, settings.data, "w", poll_s=0.01)
-    platform.faults["claim"] = [409, 500, CUT, 403]
-    with pytest.raises(Refusal, match="told to say 403"):
+    platform.faults["claim"] = [409, 409, 409, 500, CUT, 403]
+    with caplog.at_level(logging.INFO), pytest.raises(Refusal, match="told to say 403"):
         at_work(platform, patient).serve()
+    assert caplog.text.count("told to say 409") == 1
     ordered(platform, "a")
     platform.faults["scores"] = [403]
     with pytest.raises(Refusal, match="told to say 403"):

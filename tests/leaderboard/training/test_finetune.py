@@ -233,6 +233,7 @@ def test_it_says_what_it_and_its_base_were_trained_on(data: Path, options: dict[
     assert line in (MODELS / "tuned/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_on_a_base_that_says_nothing_all_is_unknown(data: Path) -> None:
     finetuned.adopt(data / "small.safetensors", "silent", "tiny")
     run(base="silent", epochs=1)

@@ -1,0 +1,45 @@
+"""Keeps what pages upload small and few: anybody may send a file, and most of them are never used."""
+
+from pathlib import Path
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api_gate import Gate
+
+#: The address to which Gradio's components send files.
+_ADDRESS = "/gradio_api/upload"
+#: All that lies there may have so many times the bytes that one upload may.
+_TIMES = 4
+_FULL = "The server holds as many uploads as it may: try again in ten minutes, when they are removed."
+#: Beside a file's own bytes: the form around them.
+_FORM_BYTES = 1_000_000
+
+
+class PageUploads:
+    """In front of Gradio.
+
+    Args:
+        folder: where Gradio puts uploads, and removes them.
+        most_bytes: of one upload.
+    """
+
+    def __init__(self, app: ASGIApp, folder: Path, most_bytes: int) -> None:
+        self._app, self._folder, self._most = app, folder, _TIMES * most_bytes
+        self._gate = Gate(app, most_bytes + _FORM_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].endswith(_ADDRESS):
+            return await self._app(scope, receive, send)
+        if self._held() >= self._most:
+            return await JSONResponse({"detail": _FULL}, 503, {"Retry-After": "600"})(scope, receive, send)
+        await self._gate(scope, receive, send)
+
+    def _held(self) -> int:
+        held = 0
+        for path in self._folder.rglob("*"):
+            try:
+                held += path.stat().st_size
+            except FileNotFoundError:  # removed meanwhile
+                continue
+        return held
