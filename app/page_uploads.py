@@ -1,5 +1,7 @@
 """Keeps what pages upload small and few: anybody may send a file, and most of them are never used."""
 
+import stat
+import time
 from pathlib import Path
 
 from starlette.responses import JSONResponse
@@ -11,6 +13,8 @@ from app.api_gate import Gate
 _ADDRESS = "/gradio_api/upload"
 #: All that lies there may have so many times the bytes that one upload may.
 _TIMES = 4
+#: Seconds after which an upload is removed: a minute later than Gradio would.
+_OLD_S = 660.0
 _FULL = "The server holds as many uploads as it may: try again in ten minutes, when they are removed."
 #: Beside a file's own bytes: the form around them.
 _FORM_BYTES = 1_000_000
@@ -36,10 +40,15 @@ class PageUploads:
         await self._gate(scope, receive, send)
 
     def _held(self) -> int:
-        held = 0
+        """Bytes that lie there. What broke off is removed: Gradio forgets it."""
+        held, old = 0, time.time() - _OLD_S
         for path in self._folder.rglob("*"):
             try:
-                held += path.stat().st_size
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode) and found.st_mtime < old:
+                    path.unlink()
+                else:
+                    held += found.st_size
             except FileNotFoundError:  # removed meanwhile
                 continue
         return held

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import PREFIX, build_api
 from app.options import Options, in_space
 from app.page_uploads import PageUploads
+from app.same_origin import SameOrigin
 from cosmos1050k.errors import InputError
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.folders import Private
@@ -68,6 +69,7 @@ def build_server(options: Options) -> FastAPI:
     server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     server.mount(PREFIX, build_api(reader, engine, options, private.folder, desk))
     server.add_middleware(PageUploads, folder=uploads, most_bytes=options.max_upload_bytes)
+    server.add_middleware(SameOrigin)
     server.add_middleware(Headers)
     blocks = build_app(reader, engine, samples, sessions, desk, options.notice)
     # Gradio checks the paths that a client names once its own server was launched alone; here it never is.
@@ -121,23 +123,29 @@ def serve(options: Options, listening: socket.socket) -> None:
     )
     sys.stdout.write(f"COSMOS 1050K at http://{shown}:{port}{options.root_path}/ (Ctrl+C ends it)\n")
     sys.stdout.flush()
-    with suppress(KeyboardInterrupt), _workers(app.state.desk, options, port):
+    with suppress(KeyboardInterrupt), _workers(app.state.desk, options, f"http://{_reached(shown)}:{port}"):
         Server(config, app.state.ending).run(sockets=[listening])
 
 
 @contextmanager
-def _workers(desk: Desk | None, options: Options, port: int) -> Iterator[None]:
-    """Runs the workers that the options ask for; they wait until the server answers."""
+def _workers(desk: Desk | None, options: Options, address: str) -> Iterator[None]:
+    """Runs the workers that the options ask for; they wait until the server answers at its own address, which
+    no proxy puts a path before.
+    """
     if desk is None or not options.workers:
         yield
         return
-    address = f"http://127.0.0.1:{port}{options.root_path}"
     local = LocalWorkers(address, desk.tokens, options.workers, WORK, options.data)
     local.start()
     try:
         yield
     finally:
         local.close()
+
+
+def _reached(host: str) -> str:
+    """Where a server on this machine is reached that listens there."""
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
 
 
 class Server(uvicorn.Server):

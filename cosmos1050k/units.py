@@ -67,7 +67,7 @@ def replacing(target: Path) -> Iterator[Path]:
             process is writing it.
     """
     target = target.absolute()
-    _refuse_foreign(target)
+    refuse_foreign(target)
     new, old, lock = (target.with_name(f".{target.name}.{part}") for part in ("new", "old", "lock"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +87,12 @@ def replacing(target: Path) -> Iterator[Path]:
             _settle(target, new, old)
 
 
-def _refuse_foreign(target: Path) -> None:
-    """What is replaced is deleted: only a folder of ours may be, which a manifest tells."""
+def refuse_foreign(target: Path) -> None:
+    """What is replaced is deleted: only a folder of ours may be, which a manifest tells.
+
+    Raises:
+        InputError: it is or holds what no build or evaluation wrote.
+    """
     if not target.exists():
         return
     kept: Path | None = target

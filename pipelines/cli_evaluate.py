@@ -1,5 +1,6 @@
 """`cosmos evaluate`: a model's scores, or those of a file of weights."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,15 @@ def evaluate(
     name: Annotated[
         str | None, typer.Option(help="With --weights: what to call it; default the file's name.")
     ] = None,
+    preprocessing: Annotated[
+        str | None, typer.Option(help="With --weights: sam or medsam; default the architecture's.")
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(help="With --weights: masks per prompt, 3 or 1; default by preprocessing.")
+    ] = None,
+    made_for: Annotated[
+        str | None, typer.Option(help="With --weights: the prompts it was made for, such as S5,S6.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Score all built sources below this folder instead.")
     ] = None,
@@ -40,6 +50,13 @@ def evaluate(
     from pipelines.evaluate import describe
 
     with stage.reported():
+        said = {
+            "preprocessing": preprocessing, "candidates": candidates,
+            "made_for": made_for.split(",") if made_for is not None else None,
+        }  # fmt: skip
+        own: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
+        if own and weights is None:
+            raise InputError(f"--{next(iter(own)).replace('_', '-')}: only with --weights")
         called = _called(model, weights, arch, name)
         given = params.load()
         changes: dict[str, Any] = {"strategies": params.listed(strategies)} if strategies is not None else {}
@@ -60,7 +77,8 @@ def evaluate(
         if weights is None:
             describe(run(called, folder, target, sources=sources, **more))
         else:
-            describe(_own(weights, str(arch), called, folder, target, sources, more))
+            own |= {"name": called, "architecture": arch, "licence": "none", "contact": "none"}
+            describe(_own(weights, own, folder, target, sources, more))
 
 
 def _called(model: str | None, weights: Path | None, arch: str | None, name: str | None) -> str:
@@ -86,8 +104,7 @@ def _called(model: str | None, weights: Path | None, arch: str | None, name: str
 
 def _own(
     file: Path,
-    arch: str,
-    name: str,
+    said: dict[str, Any],
     data: Path,
     out: Path,
     sources: Sequence[str],
@@ -95,9 +112,10 @@ def _own(
 ) -> "RunManifest":
     """Scores a file of weights."""
     from cosmos1050k.shards import load_manifest
+    from leaderboard.submissions.declared import parsed
     from leaderboard.submissions.own import evaluate as run
 
     if not sources:
         raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
     versions = {slug: load_manifest(data / slug).version for slug in sources}
-    return run(file, arch, name, data, out, sources=versions, **more)
+    return run(file, parsed(json.dumps(said)), data, out, sources=versions, **more)

@@ -133,7 +133,7 @@ def submit(
         asked = Submitting(_given(server), token_of(token, token_file), insecure=insecure)
         if weights is not None:
             try:
-                found = checkpoint.check(weights, declared.network, Limits().most_bytes)
+                found = checkpoint.check(weights.resolve(), declared.network, Limits().most_bytes)
             except Refused as refused:
                 raise InputError(f"{weights}: {refused}") from None
             print(f"{weights}: {found.part.replace('_', ' ')}, {found.bytes:,} bytes, as declared")

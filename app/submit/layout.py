@@ -28,7 +28,8 @@ _ABOUT = """<p class="board-said">Your model is scored on the board's test image
 others, and ranked beside them. It must be of one of these architectures, as <code>.safetensors</code>: a
 whole model, or its mask decoder alone. Of a <code>.pth</code> or <code>.pt</code> file,
 <code>cosmos convert</code> makes one.</p>"""
-_ABOUT_FILES = """<p class="demo-note">Larger than this page takes? Run <code>cosmos submit</code>. What was
+_ABOUT_FILES = """<p class="demo-note">A page takes files of up to 512 MB, unless
+whoever runs this server says otherwise; larger ones come by <code>cosmos submit</code> or from the Hub. What was
 sent is kept for ten minutes, until you submit it.</p>"""
 _ABOUT_TRAINING = """<p class="demo-note">What it was trained on decides which scores are marked as perhaps
 seen in training. What is not said counts as unknown.</p>"""
@@ -170,7 +171,7 @@ def _form() -> tuple[FormPart, gr.Group, gr.Group]:
         )
     licence = gr.Textbox(label="Licence of the weights", max_lines=1, max_length=100)
     contact = gr.Textbox(
-        label="Contact", info="Only whoever runs this server sees it", max_lines=1, max_length=200
+        label="Contact", info="Only you and whoever runs this server see it", max_lines=1, max_length=200
     )
     link = gr.Textbox(
         label="Link, to a paper or code (optional)", placeholder="https://", max_lines=1, max_length=300

@@ -52,7 +52,7 @@ def run(job: Job) -> None:
     order = job.order
     for slug, version in order.sources.items():
         if shards.load_manifest(job.data / slug).version != version:
-            raise InputError(f"{job.data / slug}: of another version than the board's; build it again")
+            raise InputError(f"{slug}: of another version than the board's; build it again")
     # What its base was trained on is told here: the server and the worker do without torch.
     workspace.write_record(finetuned.on_base(order.record))
     kind = models.kind(order.record.name)

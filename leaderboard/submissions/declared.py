@@ -18,7 +18,8 @@ Architecture = Literal["vit_b", "vit_l", "vit_h", "medsam", "nano"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 Part = Literal["whole", "mask_decoder"]
 
-_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+#: Neither control characters nor what turns the direction of the text around.
+_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,38 @@ def on_base(base: str, tensors: str) -> str:
     return hashlib.sha256(f"{own} {tensors}".encode()).hexdigest()
 
 
+#: What a field takes, by its place in the record.
+_TAKEN = {
+    "name": "1 to 64 lower-case letters, digits, - and _, the first a letter or digit",
+    "architecture": f"one of {', '.join(ARCHITECTURES)}",
+    "preprocessing": "sam or medsam",
+    "candidates": "3 or 1 masks per prompt",
+    "made_for": "one or more of S1 … S6",
+    "description": "a line of at most 300 characters",
+    "trained_on": "per source none, train, all or unknown",
+    "licence": "a line of 1 to 100 characters",
+    "link": "an address that begins with http:// or https://, of at most 300 characters",
+    "contact": "a line of 1 to 200 characters",
+    "weights.repo": "a repository of the Hub, org/name",
+    "weights.revision": "a branch, a tag or a commit",
+    "weights.file": "a .safetensors file of the repository",
+}
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault, in words."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such field"
+    field = next((name for name in _TAKEN if f"{where}.".startswith(f"{name}.")), "")
+    if field:
+        return f"{where}: {'missing' if first['type'] == 'missing' else 'unfit'}; it takes {_TAKEN[field]}"
+    return f"{where}: {first['msg']}" if where else "the declaration: send a table of its fields, as JSON"
+
+
 def parsed(text: str | bytes) -> Declared:
     """A declaration from JSON.
 
@@ -149,10 +182,7 @@ def parsed(text: str | bytes) -> Declared:
     try:
         found = Declared.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-        raise Refused("declaration", f"{where}: {problem}" if where else problem) from None
+        raise Refused("declaration", _sentence(error)) from None
     # Not with the record itself: it is read back when a source may have another name.
     if unknown := [slug for slug in found.trained_on.sources if slug not in sources.slugs()]:
         raise Refused("declaration", f"trained_on: unknown source {unknown[0]!r}; see `cosmos sources`")

@@ -39,10 +39,11 @@ def pinned(given: HubWeights, most_bytes: int) -> HubWeights:
         raise Refused("hub", f"weights: {where}: {what}; {has}")
     if not told.sha:
         raise Refused("hub", f"weights: {where}: the Hub names no commit of it; try again")
-    if (sizes[file] or 0) > most_bytes:
-        raise Refused(
-            "too-large", f"weights: {file} has {sizes[file]:,} bytes; at most {most_bytes:,} are taken"
-        )
+    size = sizes[file]
+    if not size:
+        raise Refused("hub", f"weights: {where}: the Hub does not say how large {file} is; try again")
+    if size > most_bytes:
+        raise Refused("too-large", f"weights: {file} has {size:,} bytes; at most {most_bytes:,} are taken")
     return HubWeights(repo=given.repo, revision=told.sha, file=file)
 
 

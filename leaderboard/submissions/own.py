@@ -1,6 +1,5 @@
 """One's own file of weights, checked and scored as a submission is, on one's own machine."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from cosmos1050k import units
 from cosmos1050k.errors import InputError
 from leaderboard import models
 from leaderboard.evaluate import BoardRows, EvaluateOptions, RunManifest, manifest_of
-from leaderboard.submissions import checkpoint, child, declared, workspace
+from leaderboard.submissions import checkpoint, child, workspace
+from leaderboard.submissions.declared import Declared
 from leaderboard.submissions.order import Order
 from leaderboard.submissions.terms import Limits
 from leaderboard.submissions.workspace import Job
@@ -24,8 +24,7 @@ _WORK = Path("data")
 
 def evaluate(
     file: Path,
-    architecture: str,
-    name: str,
+    given: Declared,
     data: Path,
     out: Path,
     *,
@@ -41,7 +40,7 @@ def evaluate(
     """Scores a file of weights; the present folder is another one meanwhile.
 
     Args:
-        architecture: as a submission declares it; the file may hold its mask decoder alone.
+        given: as a submission declares it; the file may hold its mask decoder alone.
         sources: slug → version.
         data, out and what follows: as in `leaderboard.evaluate.evaluate`.
 
@@ -49,12 +48,11 @@ def evaluate(
         Refused: a submission of it would be refused.
         InputError: it can't be scored; `out` is as it was.
     """
-    said = {"name": name, "architecture": architecture, "licence": "none", "contact": "none"}
-    given = declared.parsed(json.dumps(said))
-    if name in models.modules():
-        raise InputError(f"{name}: a model of the platform has that name; choose another")
+    if given.name in models.modules():
+        raise InputError(f"{given.name}: a model of the platform has that name; choose another")
+    units.refuse_foreign(out)
     limits = Limits(image_timeout_s=image_timeout_s, memory_gb=psutil.virtual_memory().total / 1e9)
-    checked = checkpoint.check(file, given.network, limits.most_bytes)
+    checked = checkpoint.check(file.resolve(), given.network, limits.most_bytes)
     order = Order(
         submission=checked.tensors_sha256[:10],
         record=given.record(checked.part, checked.file_sha256, checked.tensors_sha256),
@@ -83,7 +81,7 @@ def evaluate(
         with units.replacing(target) as new:
             for kept, path in workspace.results(folder).items():
                 shutil.copyfile(path, new / kept)
-    return manifest_of(target / units.MANIFEST, name)
+    return manifest_of(target / units.MANIFEST, given.name)
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

@@ -6,7 +6,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from leaderboard.submissions.cage import FILE_BYTES, OPEN_FILES, PROCESSES
 
@@ -17,6 +20,15 @@ def _connects(port: str) -> None:
 
 def _reads(file: str) -> None:
     Path(file).read_bytes()
+
+
+def _others() -> None:
+    """Another process's environment, of which more is seen than was told this one."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().keys() - os.environ.keys():
+                return
+    raise PermissionError("no other process can be looked into")
 
 
 def _writes(file: str) -> None:
@@ -62,6 +74,7 @@ def main() -> None:
     port, secret, outside = sys.argv[1:]
     could = {
         "network": _could(lambda: _connects(port)),
+        "others": _could(_others),
         "secret": _could(lambda: _reads(secret)),
         "outside": _could(lambda: _writes(outside)),
         "long file": _could(_long_file),

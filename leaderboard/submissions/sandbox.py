@@ -229,7 +229,7 @@ def _folder() -> Iterator[Path]:
 def check() -> list[Finding]:
     """Tries what a child may not do, and says of each whether it can't."""
     held = holds()
-    with _folder() as cwd, socket.create_server(("127.0.0.1", 0)) as server:
+    with _folder() as cwd, _bystander(), socket.create_server(("127.0.0.1", 0)) as server:
         secret, outside = cwd / "secret", cwd / "outside"
         secret.touch(0o600)
         given = [str(server.getsockname()[1]), str(secret), str(outside)]
@@ -252,9 +252,7 @@ def check() -> list[Finding]:
         Finding(
             "reach the network", cannot("network"), space if held.namespaces else "unshare can't be used"
         ),
-        Finding(
-            "see the worker's environment", set(found["environment"]) <= _told(), "by a list of what it sees"
-        ),
+        _unseen(held, listed=set(found["environment"]) <= _told(), apart=cannot("others")),
         Finding("read what is the worker's alone", cannot("secret"), nobody),
         Finding("write outside its folder", cannot("outside"), nobody),
         Finding("write a long file", cannot("long file"), limits),
@@ -268,6 +266,29 @@ def check() -> list[Finding]:
             "outlive the worker", held.dies_with_parent and "--kill-child" in held.namespaces, f"by {family}"
         ),
     ]
+
+
+@contextmanager
+def _bystander() -> Iterator[None]:
+    """A process that has a token, as the worker has; it ends with its input."""
+    waits = [sys.executable, "-P", "-c", "import sys; sys.stdin.read()"]
+    environment = cage.environment() | {"COSMOS_TOKEN": "another's"}
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, env=environment):
+        yield
+
+
+def _unseen(held: Holds, listed: bool, apart: bool) -> Finding:
+    """Whether the environment is kept from a child: it is not handed on, nor is the worker looked into."""
+    how = "by a list of what it sees"
+    if "--mount-proc" in held.namespaces:
+        how += ", and a process namespace"
+    elif not apart:
+        how = (
+            "it can look into the worker's process: no process namespace with its own /proc can be made here"
+        )
+    elif "--user" in held.namespaces:
+        how += ", and a user namespace"
+    return Finding("see the worker's environment", listed and apart, how)
 
 
 def _told() -> set[str]:

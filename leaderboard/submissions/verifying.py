@@ -19,6 +19,7 @@ from leaderboard.submissions import sandbox, terms, workspace
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.order import Order
 from leaderboard.submissions.queue import Queue
+from leaderboard.submissions.sandbox import Ended
 from leaderboard.submissions.score_folders import HIDDEN, SCORES
 from leaderboard.submissions.terms import Terms
 from leaderboard.submissions.tokens import Tokens
@@ -65,17 +66,27 @@ def verified(
         command = [sys.executable, "-P", "-m", __name__, scores.name, str(share)]
         ended = sandbox.run(command, own, given.limits, tick, reads=[data], writes=workspace.WRITES)
         if ended.code or ended.reason:
-            last = (ended.log.splitlines() or [ended.reason])[-1].removeprefix("error: ")
-            raise InputError(f"{submission}: can't be scored again: {last}")
+            raise InputError(f"{entry.id}: can't be scored again: {_why(ended, entry)}")
         try:
             found = Verification.model_validate_json((own / _FOUND).read_bytes())
         except (OSError, ValidationError):
-            raise InputError(f"{submission}: its second scores got lost; verify it again") from None
+            raise InputError(f"{entry.id}: its second scores got lost; verify it again") from None
     said = "verified" if found.held else "not held"
     queue.note(entry.id, actor.name, f"{said}: {found.rows} rows, DICE at most {found.largest:.2e} off")
     path = verify.write(found, folder)
     queue.want_board()
     return found, path
+
+
+def _why(ended: Ended, entry: Entry) -> str:
+    """Why the command made nothing; its own advice is for models that nobody submitted."""
+    if ended.reason in ("time", "memory"):
+        what = "longer" if ended.reason == "time" else "more memory"
+        return f"it took {what} than a run may"
+    said = next((text for text in reversed(ended.log.splitlines()) if text.strip()), "")
+    own = f"cosmos submissions requeue {entry.id}"
+    last = said.removeprefix("error: ").replace(f"cosmos evaluate --model {entry.record.name}", own)
+    return last or f"it ended with status {ended.code}"
 
 
 def _scores(state: Path, entry: Entry, given: Terms) -> Path:

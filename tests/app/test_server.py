@@ -213,3 +213,23 @@ def test_a_file_that_was_not_uploaded_is_not_opened(sample_state: Path, tmp_path
         assert told.status_code >= 400
         assert "data:image" not in told.text
     assert (tmp_path / "secret.png").exists()
+
+
+def test_a_page_of_another_site_may_neither_change_nor_read(sample_state: Path, tmp_path: Path) -> None:
+    """A browser would send what says who signed in."""
+    with TestClient(build_server(Options(state=sample_state, data=tmp_path))) as client:
+        foreign, own = {"Origin": "https://evil.example"}, {"Origin": "http://testserver"}
+        for path in (
+            "/gradio_api/queue/join",
+            "/gradio_api/run/predict",
+            "/gradio_api/upload",
+            "/api/v1/prompt",
+        ):
+            assert client.post(path, headers=foreign).status_code == 403
+            assert client.options(path, headers=foreign).status_code == 403
+            assert client.post(path, headers=own).status_code != 403
+        for headers in (foreign, own):
+            answer = client.get("/config", headers=headers)
+            assert answer.status_code == 200
+            allowed = [name for name in answer.headers if name.startswith("access-control-")]
+            assert not (headers is foreign and allowed)

@@ -159,7 +159,7 @@ def test_what_is_not_the_model_s_fault_ends_in_one_line_on_the_log(
     orders.built(data, second=1)
     ended = sandbox.score(folder, lambda: None)
     assert (ended.code, ended.reason, ended.said) == (1, "crashed", "")
-    problem = f"{data}/second: of another version than the board's; build it again"
+    problem = "second: of another version than the board's; build it again"
     assert ended.log == f"error: {problem}"
 
 

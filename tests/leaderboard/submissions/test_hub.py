@@ -1,8 +1,10 @@
 """Weights of the Hub: pinned at once, fetched and checked later, from a server that speaks for the Hub."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
+from cosmos1050k.fetch.download import Downloader, Patience
+from leaderboard.submissions import hub
 from leaderboard.submissions.declared import Declared, HubWeights
 from leaderboard.submissions.desk import Desk
 from leaderboard.submissions.entry import Entry
@@ -115,6 +119,25 @@ def test_a_server_that_was_killed_while_it_checked_checks_again(desk: Desk, file
     desk.queue.recover(desk.terms().limits)
     desk._keeper.check()
     assert desk.queue.get(entry.id).state == "queued"
+
+
+def test_a_hub_that_is_away_is_told_at_once_and_tried_again_later(
+    desk: Desk, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files["model.safetensors"] = decoder()
+    entry = sent(desk)
+    del files["model.safetensors"]  # the handler breaks off
+    monkeypatch.setattr(hub, "Downloader", partial(Downloader, patience=Patience(tries=1, backoff_s=0)))
+    desk._keeper.check()
+    found = desk.queue.get(entry.id)
+    assert (found.state, found.reason, found.retries) == ("received", "hub", 1)
+    desk._keeper.check()  # not before its pause is over
+    assert desk.queue.get(entry.id).retries == 1
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(Refused, match="can't be had from the Hub"):
+        pinned(HubWeights(repo="org/name"), 50)
 
 
 @pytest.mark.parametrize(

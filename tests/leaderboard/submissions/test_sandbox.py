@@ -83,6 +83,7 @@ def test_without_the_cage_the_probe_gets_everywhere(cwd: Path, monkeypatch: pyte
     monkeypatch.setattr(sandbox, "holds", lambda: BARE)
     found = {finding.what: finding.holds for finding in sandbox.check()}
     assert not found["reach the network"]
+    assert not found["see the worker's environment"]
     assert not found["read what is the worker's alone"]
     assert not found["write outside its folder"]
     assert not found["write a long file"]
@@ -99,6 +100,31 @@ def test_no_secret_of_the_worker_s_is_seen(cwd: Path, monkeypatch: pytest.Monkey
     assert "HF_HUB_OFFLINE" in ended.said
     assert "not-for-you" not in ended.said
     assert "TOKEN" not in ended.said
+
+
+def test_without_a_process_namespace_the_worker_s_environment_is_said_to_be_seen_where_it_is(
+    caged: Holds, cwd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Read here without the probe: what the system shows of a process that has a token.
+    held = replace(caged, namespaces=cage.unshares()[-1], nobody=False)
+    code = """
+import glob
+for name in glob.glob("/proc/[0-9]*/environ"):
+    try:
+        print("MARK" + "ED=1" in open(name).read())
+    except OSError:
+        pass
+"""
+    marked = {**os.environ, "MARKED": "1"}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=marked) as worker:
+        with_all, with_net = (python(code, cwd, held=tried) for tried in (caged, held))
+        worker.communicate(b"\n")
+    assert "--mount-proc" not in caged.namespaces or "True" not in with_all.said
+    seen = "True" in with_net.said
+    assert seen or "--user" in held.namespaces
+    monkeypatch.setattr(sandbox, "holds", lambda: held)
+    found = {finding.what: finding for finding in sandbox.check()}
+    assert found["see the worker's environment"].holds is not seen
 
 
 def test_nobody_has_no_rights_and_only_its_own_folder(caged: Holds, cwd: Path) -> None:
