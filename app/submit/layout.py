@@ -28,9 +28,9 @@ _ABOUT = """<p class="board-said">Your model is scored on the board's test image
 others, and ranked beside them. It must be of one of these architectures, as <code>.safetensors</code>: a
 whole model, or its mask decoder alone. Of a <code>.pth</code> or <code>.pt</code> file,
 <code>cosmos convert</code> makes one.</p>"""
-_ABOUT_FILES = """<p class="demo-note">A page takes files of up to 512 MB, unless
-whoever runs this server says otherwise; larger ones come by <code>cosmos submit</code> or from the Hub. What was
-sent is kept for ten minutes, until you submit it.</p>"""
+_ABOUT_FILES = """<p class="demo-note">This page takes files of up to 512 MB, unless whoever runs this server
+says otherwise; larger ones come by <code>cosmos submit</code> or from the Hub. What was sent is kept for ten
+minutes, until you submit it.</p>"""
 _ABOUT_TRAINING = """<p class="demo-note">What it was trained on decides which scores are marked as perhaps
 seen in training. What is not said counts as unknown.</p>"""
 
