@@ -13,6 +13,9 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+_NO_MEMORY = "out of memory: try fewer workers"
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[Task, Result]):
     """What became of one task: its result, or the one line that says why there is none."""
@@ -31,7 +34,7 @@ def workers_or_all(workers: int | None) -> int:
     return workers or len(os.sched_getaffinity(0))
 
 
-def _single_threaded() -> None:
+def single_threaded() -> None:
     """The parallelism is in the processes; so no result depends on how many there are."""
     import cv2
 
@@ -56,10 +59,12 @@ def run(
     label: str,
     unit: str = "case",
     size: Callable[[Task], int] = lambda _: 1,
+    here: bool = False,
 ) -> Iterator[Outcome[Task, Result]]:
     """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
 
     `size` tells how many units a task has, which the bar counts; `timeout_s` is the limit of one of them.
+    `here`: in this process, which is single-threaded, one after the other, and without that limit.
 
     An `InputError` of a task is its failure, and so is want of memory; `Fatal` is raised, and so is any other
     error, a fault of the program.
@@ -69,10 +74,18 @@ def run(
 
     if not tasks:
         return
+    if here:
+        yield from _here(
+            function,
+            tasks,
+            tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None),
+            size,
+        )
+        return
     # Forking a process that has started Arrow's threads can hang its child.
     context = multiprocessing.get_context("forkserver")
     with ProcessPool(
-        max_workers=min(workers_or_all(workers), len(tasks)), initializer=_single_threaded, context=context
+        max_workers=min(workers_or_all(workers), len(tasks)), initializer=single_threaded, context=context
     ) as pool:
         futures: list[Any] = [
             pool.schedule(function, args=(task,), timeout=timeout_s * size(task)) for task in tasks
@@ -88,6 +101,22 @@ def run(
             raise
 
 
+def _here(
+    function: Callable[[Task], Result], tasks: Sequence[Task], bar: Any, size: Callable[[Task], int]
+) -> Iterator[Outcome[Task, Result]]:
+    with bar:
+        for task in tasks:
+            try:
+                yield Outcome(task, function(task))
+            except Fatal:
+                raise
+            except InputError as error:
+                yield Outcome(task, None, str(error))
+            except MemoryError:
+                yield Outcome(task, None, _NO_MEMORY)
+            bar.update(size(task))
+
+
 def _outcome(task: Task, future: Any, timeout_s: float) -> Outcome[Task, Result]:
     """What became of a task, once that is known."""
     from pebble import ProcessExpired
@@ -101,7 +130,7 @@ def _outcome(task: Task, future: Any, timeout_s: float) -> Outcome[Task, Result]
     except ProcessExpired as error:
         return Outcome(task, None, f"its process crashed ({_cause(error.exitcode)})")
     except MemoryError:
-        return Outcome(task, None, "out of memory: try fewer workers")
+        return Outcome(task, None, _NO_MEMORY)
     except TimeoutError as error:
         if error.__cause__ is not None:  # raised by the task, not by the pool
             raise

@@ -116,6 +116,7 @@ def evaluate(
     store: units.Units | None = None,
     only: Sequence[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    here: bool = False,
 ) -> RunManifest:
     """Scores a model on built sources; writes `<source>.parquet` and `manifest.json` into the folder `out`.
 
@@ -128,6 +129,7 @@ def evaluate(
         store: where finished parts are kept; only those without a finished unit call the model.
         only: those of the sources to score; all of them if not given.
         progress: is told how many images are done, and of how many, whenever that changes.
+        here: scores in this process, which is single-threaded, instead of others.
 
     Raises:
         InputError: the model is unknown or a source is not built; `out` is as it was.
@@ -145,7 +147,7 @@ def evaluate(
     board = wanted(declaration, data, sources, options, board_rows)
     cases = [(folder, case, names) for folder, case, names in board if case["source"] in scored]
     tasks = plan.tasks(declaration, machine, cases, protocol_version, store or units.Units("evaluate"))
-    failures = _run(tasks, machine, workers, image_timeout_s, progress)
+    failures = _run(tasks, machine, workers, image_timeout_s, progress, here)
     with units.replacing(out) as folder:
         runs = {}
         for slug in scored:
@@ -238,6 +240,7 @@ def _run(
     workers: int | None,
     image_timeout_s: float,
     progress: Callable[[int, int], None],
+    here: bool,
 ) -> dict[str, str]:
     """Scores what has no unit yet; returns key → reason for what could not be scored."""
     if machine.device == "cuda":
@@ -259,6 +262,7 @@ def _run(
             label=label,
             unit="image",
             size=_images,
+            here=here,
         ):
             left = [task for task in outcome.task if not task.done] if outcome.failure else []
             if len(outcome.task) > 1:  # one of them may have taken the others along

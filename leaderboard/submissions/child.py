@@ -50,6 +50,10 @@ def run(job: Job) -> None:
         InputError: something else is.
     """
     order = job.order
+    # To load the network in one more process takes longer than many a run; what a crash costs is tried again.
+    here = job.workers == 1 and order.evaluate.device == "cpu"
+    if here:
+        pool.single_threaded()
     for slug, version in order.sources.items():
         if shards.load_manifest(job.data / slug).version != version:
             raise InputError(f"{slug}: of another version than the board's; build it again")
@@ -84,6 +88,7 @@ def run(job: Job) -> None:
             prompt_batch=job.prompt_batch,
             store=units.Units("evaluate", job.units or units.UNITS),
             progress=progress,
+            here=here,
         )
         left = _unscored(manifest.sources)
         if not left:

@@ -67,10 +67,13 @@ class Keeper:
         """Puts scores in place, and publishes them."""
         given = terms.read(self._places.state)
         wanted = self._queue.board_wanted()
-        scored = [one for one in self._queue.entries(states=["scored"]) if self._settled(one, given)]
+        scored = self._queue.entries(states=["scored"])
         if not wanted and not scored:
             return
         self._folders.arrange(self._queue.entries())
+        scored = [entry for entry in scored if self._settled(entry, given)]
+        if not wanted and not scored:
+            return
         left = published(self._places)
         if terms.read(self._places.state) != given:  # the board may be of either
             self._queue.want_board()
@@ -81,13 +84,8 @@ class Keeper:
                 said = {"reason": "not-on-board", "message": str(own[0])}
                 self._queue.move(entry.id, "scored", "failed", "app", str(own[0]), **said)
             else:
-                clear: dict[str, Any] = {
-                    "reason": "",
-                    "message": "",
-                    "sources": "[]",
-                    "retries": 0,
-                    "losses": 0,
-                }
+                clear: dict[str, Any] = dict.fromkeys(("retries", "losses"), 0)
+                clear |= {"reason": "", "message": "", "sources": "[]"}
                 self._queue.move(entry.id, "scored", "published", "app", **clear)
 
     def _settled(self, entry: Entry, given: Terms) -> bool:

@@ -191,7 +191,9 @@ def test_two_models_are_compared(page: Page, address: str) -> None:
     assert before.keys() == {"Mean of 2 pairs", "Liver-CT", PAIR}
 
 
-@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(
+    ("width", "theme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.slow)]
+)
 def test_every_view_fits_and_is_accessible(page: Page, address: str, width: int, theme: str) -> None:
     """And none asks another host, or logs an error (`page`)."""
     page.set_viewport_size({"width": width, "height": 844})

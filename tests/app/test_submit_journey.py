@@ -178,6 +178,7 @@ def test_a_checkpoint_is_submitted_and_followed(
             assert served.token not in answer.text()
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_all_and_a_page_asks_for_no_more_than_it_shows(
     page: Page, served: Served
 ) -> None:

@@ -49,63 +49,49 @@ def check(made: Platform, entries: list[Entry], ids: list[str]) -> None:
     assert not list((made.state / "staging").iterdir())
 
 
-def by_many(folder: Path, submissions: int, workers: int, seconds: float) -> None:
-    with platform(folder) as made:
-        made.app()
-        token = made.token(role="worker")
-        for number in range(workers):
-            made.worker(f"worker-{number}", token)
-        ids = submitted(made, made.token(), range(submissions))
-        check(made, made.until_final(seconds), ids)
-
-
-def killing(folder: Path, submissions: int, kills: int, seconds: float, seed: int) -> None:
-    """Kills app, worker and child at random moments, starts again what does not start itself."""
+def killing(folder: Path, submissions: int, workers: int, kills: int, seconds: float, seed: int) -> None:
+    """Kills app, workers and children at random moments, and starts again what does not start itself."""
     random = Random(seed)
     with platform(folder) as made:
         app, token = made.app(), made.token(role="worker")
-        worker = made.worker("worker", token)
+        names = [f"worker-{number}" for number in range(workers)]
+        running = {name: made.worker(name, token) for name in names}
         ids = submitted(made, made.token(), range(submissions))
-        done, killed = 0, {"app": 0, "worker": 0, "child": 0}
-        while done < kills and not _all_final(made.queue):
+        killed = dict.fromkeys(("app", "worker", "child"), 0)
+        while sum(killed.values()) < kills and not _all_published(made.queue):
             time.sleep(random.uniform(0.2, 6))
-            what = random.choice(["app", "worker", "child"])
+            what, name = random.choice([*killed]), random.choice(names)
             if what == "app":
                 ended(app)
                 app = made.app()
             elif what == "worker":
-                ended(worker)
-                worker = made.worker("worker", token)
-            elif children := below(worker):
+                ended(running[name])
+                running[name] = made.worker(name, token)
+            elif children := below(running[name]):
                 random.choice(children).kill()
             else:
                 continue
-            done += 1
             killed[what] += 1
-        assert done >= kills / 2, killed
+        assert sum(killed.values()) >= kills / 2, killed
         check(made, made.until_final(seconds), ids)
 
 
-def _all_final(queue: Queue) -> bool:
+def _all_published(queue: Queue) -> bool:
     return all(entry.state == "published" for entry in queue.entries())
 
 
-def test_a_killed_app_worker_or_child_loses_nothing(tmp_path: Path) -> None:
-    killing(tmp_path, submissions=4, kills=6, seconds=240, seed=1)
+def test_of_what_four_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:
+    killing(tmp_path, submissions=10, workers=4, kills=6, seconds=300, seed=1)
 
 
 @pytest.mark.slow
 def test_sixty_kills_over_forty_submissions_lose_nothing(tmp_path: Path) -> None:
-    killing(tmp_path, submissions=40, kills=60, seconds=3000, seed=2)
-
-
-def test_workers_share_submissions(tmp_path: Path) -> None:
-    by_many(tmp_path, submissions=10, workers=4, seconds=300)
+    killing(tmp_path, submissions=40, workers=1, kills=60, seconds=3000, seed=2)
 
 
 @pytest.mark.slow
 def test_four_workers_share_a_hundred_submissions(tmp_path: Path) -> None:
-    by_many(tmp_path, submissions=100, workers=4, seconds=3000)
+    killing(tmp_path, submissions=100, workers=4, kills=0, seconds=3000, seed=3)
 
 
 @pytest.mark.browser

@@ -44,6 +44,7 @@ def address(serve: Serve, sample: Made, sample_state: Path) -> Iterator[str]:
         yield served
 
 
+@pytest.mark.slow
 def test_the_demo_has_no_violation_in_either_look(page: Page, address: str) -> None:
     page.goto(f"{address}?tab=demo&model=grabcut&__theme=light")
     expect(page.locator(".demo-facts strong").first).to_be_visible(timeout=30_000)
@@ -76,6 +77,7 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
     return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_all_and_shows_where_it_is(page: Page, address: str) -> None:
     page.goto(address)
     expect(page.locator(".board-scroll").first).to_be_visible(timeout=30_000)

@@ -90,7 +90,7 @@ def ct(folder: Path, shape: tuple[int, int, int], view: str) -> tuple[Case, int]
     return Case(case="a", patient="p", modality="CT", view=view, image="image.nii.gz", masks=masks), volume
 
 
-@pytest.mark.parametrize("view", ["transverse", "sagittal"])
+@pytest.mark.parametrize("view", [pytest.param("transverse", marks=pytest.mark.slow), "sagittal"])
 def test_memory_is_bounded_and_flat_over_cases(tmp_path: Path, view: str) -> None:
     case, volume = ct(tmp_path, (256, 256, 160), view)
     (once, twice, *_, last), rows = measured(tmp_path, case, 6)

@@ -126,3 +126,28 @@ def test_all_cores_are_used_when_no_number_is_given() -> None:
 
 def test_a_worker_has_one_thread() -> None:
     assert [outcome.result for outcome in outcomes(threads_of_opencv, [0, 1])] == [1, 1]
+
+
+def hungry(task: str) -> str:
+    if task == "much":
+        raise MemoryError
+    return troubled(task)
+
+
+def test_in_this_process_tasks_fail_alone_too() -> None:
+    found = pool.run(
+        hungry, ["fine", "input", "much", "file"], workers=1, timeout_s=60, label="test", here=True
+    )
+    failures = [outcome.failure for outcome in found]
+    told = ["it can't be used", "out of memory: try fewer workers", "a.nii: truncated; fetch it again"]
+    assert failures == [None, *told]
+    fatal = pool.run(
+        lambda task: (_ for _ in ()).throw(pool.Fatal("all")),
+        [1, 2],
+        workers=1,
+        timeout_s=60,
+        label="test",
+        here=True,
+    )
+    with pytest.raises(pool.Fatal, match="all"):
+        list(fatal)

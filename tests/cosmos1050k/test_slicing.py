@@ -205,6 +205,7 @@ def same(found: np.ndarray, expected: np.ndarray) -> bool:
     return found.dtype == expected.dtype and np.array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_ten_thousand_volumes() -> None:
     """Anatomical slices of all orientations and slices along stored axes, of whole volumes and of boxes."""
 

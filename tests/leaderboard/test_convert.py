@@ -25,6 +25,7 @@ def left() -> list[str]:
     return sorted(path.name for path in Path().iterdir())
 
 
+@pytest.mark.slow
 def test_the_architecture_is_told_from_the_tensors(project: Path) -> None:
     file = given({"model": {f"module.{name}": tensor for name, tensor in state().items()}, "epoch": 1})
     made, own = convert(file, NEW)

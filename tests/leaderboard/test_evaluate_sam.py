@@ -152,6 +152,7 @@ def test_a_model_that_was_made_anew_meanwhile_is_not_scored_under_the_old_key(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_one_line(small_sam: str) -> None:
     with refused("evaluate.device: cuda", "say cpu or auto"):
         run(small_sam, "gpu", options=EvaluateOptions(device="cuda"))

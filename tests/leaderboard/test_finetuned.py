@@ -66,6 +66,7 @@ def agree(name: str, network: Network) -> None:
         np.testing.assert_allclose(found.predicted_iou, ratings, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_whole_model(project: Path) -> None:
     tensors = tiny().state_dict()
     made = make(project, pickled(tensors), description="Trained on nothing.")

@@ -164,6 +164,7 @@ def fingerprint(threads: int | None = None) -> dict[tuple[str, str], str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_masks_here_and_in_another_process() -> None:
     first = fingerprint()
     cv2.setRNGSeed(99)

@@ -22,6 +22,7 @@ def board(scored: Scored, protocol: int = 1) -> Path:
     return scored.path
 
 
+@pytest.mark.slow
 def test_a_board_of_another_version_sends_the_old_one_to_the_archive(scored: Scored, tmp_path: Path) -> None:
     other, state = scored.copy(tmp_path / "scored"), tmp_path / "state"
     other.models = ["box", "better"]

@@ -103,6 +103,7 @@ def test_a_conversion_that_failed_costs_no_second_download(
     assert listed(project) == MADE
 
 
+@pytest.mark.slow
 def test_another_file_is_thrown_away(
     project: Path, site: Site, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:

@@ -34,6 +34,7 @@ def test_an_owner_s_weights_are_fetched_once(
     assert listed(project) == [f"{NAME}.safetensors"]
 
 
+@pytest.mark.slow
 def test_weights_of_one_s_own_are_taken(project: Path) -> None:
     (project / "mine.pth").write_bytes(pickled(state()))
     own = ["weights", "--from", "mine.pth", "--name", "mine", "--architecture", "tiny"]

@@ -83,6 +83,7 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
+@pytest.mark.slow
 def test_headlines_and_counts_are_the_literal_ones(project: Path) -> None:
     found = json.loads((project / "found.json").read_text())
     assert set(found["dice"]) == set(measure.MODELS)
@@ -107,6 +108,7 @@ def test_headlines_and_counts_are_the_literal_ones(project: Path) -> None:
     assert found["same_images"]["S1"] == found["dice"][measure.MODEL]["S1"]["oracle"]
 
 
+@pytest.mark.slow
 def test_ratings_are_held_against_the_true_iou(project: Path) -> None:
     found = json.loads((project / "found.json").read_text())["rated"]
     pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -224,6 +226,7 @@ def tables(text: str) -> Iterator[list[list[str]]]:
         yield [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_files_say(given: dict[str, Any]) -> None:
     found = {"one": given, "other": given | {"rated": {"all": None}}}
     recipe.METRICS.write_text(json.dumps(found))
@@ -264,6 +267,7 @@ def test_the_card_says_what_the_files_say(given: dict[str, Any]) -> None:
     assert f"S6 {given['rated']['S6']:.2f}" in body
 
 
+@pytest.mark.slow
 def test_the_stage_measures_what_was_never_seen(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +297,7 @@ def test_the_stage_measures_what_was_never_seen(
     assert "## Measured: other sources" in card.CARD.read_text()
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_not_trained_on(given: dict[str, Any]) -> None:
     assert recipe.trained(recipe.load()) == ("crag", "drive", recipe.SAMPLE, "stare")
 

@@ -111,7 +111,7 @@ def test_a_second_run_does_nothing(project: Path) -> None:
             {"evaluate@box", "board"},
             marks=pytest.mark.slow,
         ),
-        ("workers: null", "workers: 1", set()),
+        pytest.param("workers: null", "workers: 1", set(), marks=pytest.mark.slow),
         pytest.param(
             "row_group_rows: 64",
             "row_group_rows: 32",
@@ -210,6 +210,7 @@ def test_what_counts_as_a_whole_lock_file_is_what_dvc_reads(project: Path, tmp_p
     assert verdicts == {True, False}
 
 
+@pytest.mark.slow
 def test_a_bad_release_is_one_line_and_loses_nothing(project: Path) -> None:
     before = results(project)
     source = project / "cosmos1050k/sources/sample.py"
@@ -228,6 +229,7 @@ def test_a_bad_release_is_one_line_and_loses_nothing(project: Path) -> None:
     assert stages(run(project, "pipelines.repro")) <= {"build@sample"}
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_completes_with_the_same_bytes(project: Path) -> None:
     expected = results(project)
     for made in ("cosmos1050k/data", "leaderboard/scores", "data", ".dvc/cache", ".dvc/tmp"):

@@ -57,6 +57,7 @@ def test_the_same_set_of_masks(height: int, width: int, prompt_batch: int) -> No
 @pytest.mark.parametrize(
     "change", [{"predicted_iou": 0.15}, {"stability": 0.8}, {"nms_iou": 0.6}, {"stability_offset": 0.05}]
 )
+@pytest.mark.slow
 def test_each_filter_counts(change: dict[str, float]) -> None:
     image = picture(97, 64)
     filters = Filters(**{**LOOSE.__dict__, **change})

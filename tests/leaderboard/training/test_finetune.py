@@ -141,6 +141,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert same(run(**options), expected)
 
 
+@pytest.mark.slow
 def test_images_are_encoded_once_however_many_epochs(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
     forward = type(tiny().image_encoder).forward
