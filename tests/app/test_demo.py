@@ -98,6 +98,7 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float], size:
     page.mouse.up()
 
 
+@pytest.mark.slow
 def test_the_benchmarks_prompt_gives_the_boards_score(page: Page, address: str, sample: Made) -> None:
     open_demo(page, address)
     choose(page, "Model", "grabcut")
@@ -133,6 +134,7 @@ def test_a_click_gives_masks_and_their_dice(page: Page, address: str) -> None:
     expect(page.get_by_text("0 prompts so far")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_two_models_answer_the_same_prompts(page: Page, address: str) -> None:
     open_demo(page, address)
     choose(page, "Model", "grabcut")
@@ -145,6 +147,7 @@ def test_two_models_answer_the_same_prompts(page: Page, address: str) -> None:
     expect(page.locator(".canvas-legend").nth(1)).to_contain_text("mask")
 
 
+@pytest.mark.slow
 def test_a_link_opens_the_same_image(page: Page, browser: Browser, address: str) -> None:
     open_demo(page, address)
     choose(page, "Model", "box")
@@ -284,6 +287,7 @@ def test_what_a_model_can_t_do_is_greyed(page: Page, address: str) -> None:
     expect(page.get_by_label("Several rounds")).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_everything_says_how_many_masks(page: Page, address: str) -> None:
     open_demo(page, address)
     page.get_by_label("Everything").check()

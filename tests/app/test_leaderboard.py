@@ -176,6 +176,7 @@ def test_a_model_s_page_and_back(page: Page, address: str) -> None:
     expect(page.locator("h2:visible").first).to_contain_text("Models ranked by S6")
 
 
+@pytest.mark.slow
 def test_two_models_are_compared(page: Page, address: str) -> None:
     open_board(page, address)
     view(page, "Compare")
@@ -235,6 +236,7 @@ def contrast(text: Locator, colour: str = "color") -> float:
     return float(ratio)
 
 
+@pytest.mark.slow
 def test_follows_the_published_board(
     page: Page, serve: Serve, sample: Made, larger: Made, phantom: Made, tmp_path: Path
 ) -> None:

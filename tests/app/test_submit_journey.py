@@ -74,6 +74,7 @@ def said(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.get_by_role("alert").filter(has_text=text)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_submitted_and_followed(
     page: Page, browser: Browser, served: Served, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def test_a_thousand_mutations(reader: str, tmp_path: Path) -> None:
     assert report.counts["not compared"] < 50
 
 
+@pytest.mark.slow
 def test_some_mutations_of_each_reader(tmp_path: Path) -> None:
     reports = fuzzing.run(list(FUZZED), range(1000, 1600), tmp_path)
     wrong = [line for report in reports.values() for line in report.wrong]

@@ -133,6 +133,7 @@ def test_ten_thousand_gray_masks() -> None:
     packs.on_ten_thousand(gray(), check)
 
 
+@pytest.mark.slow
 def test_ten_thousand_masks_in_colour() -> None:
     packs.on_ten_thousand(coloured(), check)
 

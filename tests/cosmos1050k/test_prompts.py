@@ -57,6 +57,7 @@ def test_ten_thousand_masks_of_many_kinds(monkeypatch: pytest.MonkeyPatch) -> No
             assert prompts_of(mask) == expected, f"mask {number}:\n{mask.astype(int)}"
 
 
+@pytest.mark.slow
 def test_cut_out_or_whole_it_is_the_same() -> None:
     """A mask cut out tightly or with any margin, of any memory order, has the whole picture's prompts."""
 

@@ -83,6 +83,7 @@ def test_a_whole_model(project: Path) -> None:
     agree("mine", tiny())
 
 
+@pytest.mark.slow
 def test_a_mask_decoder_on_its_base(project: Path) -> None:
     make(project, pickled(tiny().state_dict()), "whole")
     tensors = {n: t for n, t in tiny(1).state_dict().items() if n.startswith("mask_decoder.")}
@@ -125,6 +126,7 @@ def test_a_mask_decoder_saw_what_its_base_saw(project: Path, content: bytes) -> 
     assert described(weights, "silent", "tiny", "whole").trained_on == TrainedOn()
 
 
+@pytest.mark.slow
 def test_on_a_base_of_the_platform_its_training_counts(project: Path) -> None:
     tensors = load_file(shipped("sam_nano"))
     part = {name: tensor for name, tensor in tensors.items() if name.startswith("mask_decoder.")}
@@ -143,6 +145,7 @@ def test_a_record_that_says_nothing_of_it_is_read_as_unknown(project: Path, cont
     assert adopt(project / "given.bin", "mine", "tiny") == "there"
 
 
+@pytest.mark.slow
 def test_medsam_s_way(project: Path) -> None:
     make(project, pickled(tiny().state_dict()), preprocessing="medsam")
     declared = models.kind("mine").declaration
@@ -159,6 +162,7 @@ def test_medsam_s_way(project: Path) -> None:
         assert np.array_equal(one.masks, two.masks)
 
 
+@pytest.mark.slow
 def test_one_candidate_in_sam_s_way(project: Path, content: bytes) -> None:
     make(project, content, candidates=1)
     model = models.get("mine")
@@ -180,6 +184,7 @@ def test_another_process_finds_it(project: Path, content: bytes) -> None:
     assert printed(project, code) == [record("mine").weights_sha256]
 
 
+@pytest.mark.slow
 def test_the_names_need_no_torch(project: Path, content: bytes) -> None:
     make(project, content)
     code = (

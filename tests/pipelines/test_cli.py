@@ -139,6 +139,7 @@ def test_board_shown_and_exported_alike(folder: Path) -> None:
     assert {row["phantom"] for row in as_json} == {False}
 
 
+@pytest.mark.slow
 def test_a_phantom_is_named_wherever_it_goes(synthetic: Path, phantom: Path, tmp_path: Path) -> None:
     raw, out = str(phantom / "raw/sample"), str(tmp_path / "sample")
     assert (
@@ -193,6 +194,7 @@ def test_a_mistake_is_one_line(folder: Path, arguments: list[str], message: str)
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_build_is_one_line_and_hides_no_other(folder: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(folder, project, symlinks=False)

@@ -159,6 +159,7 @@ def test_a_model_under_finetune_is_made_scored_and_not_made_twice(project: Path)
         run(project, "dvc", "repro")
 
 
+@pytest.mark.slow
 def test_dag_metrics_and_plots(project: Path) -> None:
     assert "evaluate@box" in run(project, "dvc", "dag")
     metrics = json.loads(run(project, "dvc", "metrics", "show", "--json"))

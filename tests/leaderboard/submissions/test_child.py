@@ -113,6 +113,7 @@ def test_a_mask_decoder_s_scores_are_those_of_evaluate(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
+@pytest.mark.slow
 def test_only_some_sources_are_scored_on_the_board_of_all(project: Path, data: Path, file: Path) -> None:
     # Of each pair one case is on the board, of whichever source.
     job = orders.job(data, file, "tiny", only=("second",), board_rows=BoardRows(images_per_pair=1))
