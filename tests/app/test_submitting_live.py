@@ -13,8 +13,8 @@ from leaderboard.submissions.queue import Queue
 from tests.app.platform import SOURCE, Platform, below, ended, finetuned, platform
 
 
-def submitted(made: Platform, token: str, numbers: range, at_once: int = 4) -> list[str]:
-    """Sends so many checkpoints, some at once; returns their ids, one each."""
+def submitted(made: Platform, token: str, numbers: range, at_once: int) -> list[str]:
+    """Sends so many checkpoints, so many at once; returns their ids, one each."""
 
     def one(number: int) -> str:
         answer = made.submit(token, f"model-{number}", finetuned(made.folder, number))
@@ -49,7 +49,7 @@ def killing(folder: Path, submissions: int, workers: int, kills: int, seconds: f
         app, token = made.app(), made.token(role="worker")
         names = [f"worker-{number}" for number in range(workers)]
         running = {name: made.worker(name, token) for name in names}
-        ids = submitted(made, made.token(), range(submissions))
+        ids = submitted(made, made.token(), range(submissions), at_once=submissions)
         killed = dict.fromkeys(("app", "worker", "child"), 0)
         while sum(killed.values()) < kills and not _all_published(made.queue):
             time.sleep(random.uniform(0.2, 6))
