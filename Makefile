@@ -28,7 +28,7 @@ test: lint      ## lint and the fast tests
 	@python -m pytest -n logical --dist loadfile -m 'not slow'
 
 test-all: lint  ## lint and all tests
-	@python -m pytest -n logical --dist loadfile
+	@COSMOS_TEST_ALL=1 python -m pytest -n logical --dist loadfile
 
 lint: $(DEV)    ## style, types, and who may import whom
 	@ruff check --quiet .

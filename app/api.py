@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import api_models as answers
 from app import api_submissions, api_work
-from app.api_gate import Gate, Gates, Shares
+from app.api_gate import FORM_BYTES, Gate, Gates, Shares
 from app.api_identity import Door
 from app.api_prompt import Prompting, sentence
 from app.api_refusals import PREFIX, SUBMISSIONS, WORK, away, refused, unfit
@@ -32,8 +32,6 @@ from leaderboard.submissions.entry import Trouble
 
 NO_BOARD = "There is no board to show: whoever runs this server is to run `make repro`."
 _DESCRIPTION = f"The COSMOS 1050K leaderboard. {NOTICE}"
-#: Beside an upload's own bytes: the form around them.
-_FORM_BYTES = 1_000_000
 #: Submitters, and workers, that are answered at once.
 _MANY = 128
 
@@ -72,11 +70,11 @@ def build_api(
         methods=["POST"],
         responses=_refusals(400, 404, 408, 413, 415, 422, 503),
     )
-    gates = {"": partial(Gate, most_bytes=options.max_upload_bytes + _FORM_BYTES)}
+    gates = {"": partial(Gate, most_bytes=options.max_upload_bytes + FORM_BYTES)}
     if desk is not None:
         api.include_router(api_submissions.routes(desk, folder))
         api.include_router(api_work.routes(desk))
-        most = partial(api_submissions.most_bytes, desk, _FORM_BYTES)
+        most = partial(api_submissions.most_bytes, desk, FORM_BYTES)
         gates[SUBMISSIONS] = partial(Gate, most_bytes=most, at_once=_MANY, shares=Shares())
         gates[WORK] = partial(Gate, most_bytes=api_work.most_bytes, at_once=_MANY)
     api.add_middleware(Gates, parts=gates)

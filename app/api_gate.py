@@ -21,6 +21,8 @@ _IDLE_S = 30.0
 _LEAST_RATE, _GRACE_S = 10_000, 60.0
 #: A body up to this size needs no place among the large ones: it stays in memory.
 SMALL = 1_000_000
+#: Beside an upload's own bytes: the form around them.
+FORM_BYTES = 1_000_000
 _BODIES = ("POST", "PUT")
 #: Seconds after which who was sent away may come again.
 _AGAIN_S = 5

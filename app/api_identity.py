@@ -21,7 +21,7 @@ from cosmos1050k.errors import InputError
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.tokens import Denied, Identity, Role, Tokens
 
-READ_ONLY = "This server takes no submissions: it shows the board and keeps nothing."
+NO_DESK = "This server takes no submissions: it shows the board and lets you try the models."
 #: In a minute, of one address: a person mistypes a few times, a program that guesses is slowed down. Who has
 #: a good token at the same address is let in all the same: a whole laboratory may have one.
 FAILURES = 20
@@ -83,7 +83,7 @@ class Door:
 
     async def _refusal(self, scope: Scope) -> JSONResponse | None:
         if self._tokens is None:
-            return refusal(scope, 503, READ_ONLY)
+            return refusal(scope, 503, NO_DESK)
         working, wanted = below(inner(scope), WORK), _wanted(scope)
         scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         if not scheme and not wanted:
@@ -129,6 +129,11 @@ def owns(identity: Identity | None, entry: Entry) -> bool:
     if identity is None:
         return False
     return admin(identity) or (identity.role == "submitter" and identity.name == entry.identity)
+
+
+def sees(identity: Identity | None, entry: Entry) -> bool:
+    """Whether who asks may see a submission: a hidden one is for its owner and admins."""
+    return not entry.hidden or owns(identity, entry)
 
 
 def one_of(request: Request, roles: Sequence[Role]) -> Identity:

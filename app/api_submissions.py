@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 
 from app import api_submission_models as answers
-from app.api_identity import BEARER, admin, one_of, owns, who
+from app.api_identity import BEARER, admin, one_of, owns, sees, who
 from app.api_prompt import line, sentence
 from app.api_refusals import AWAY, SUBMISSIONS, Coded, without_paths
 from cosmos1050k.errors import InputError
@@ -72,7 +72,7 @@ class Submitting:
     async def submit(self, request: Request) -> answers.Receipt:
         """Takes a checkpoint in; what is wrong with it is said at once."""
         identity = one_of(request, ("submitter", "admin"))
-        with refusing(503, ""):
+        with refusing(503):
             self._desk.terms()  # before anything is read: what could not be scored is not taken
             async with request.form(max_files=1, max_fields=1, max_part_size=_MOST_DECLARED) as form:
                 text, file = form.get("submission"), form.get("file")
@@ -104,8 +104,7 @@ class Submitting:
         found = self._desk.queue.entries(
             identity=identity.name if mine and identity else None, states=state or STATES, limit=limit
         )
-        shown = [entry for entry in found if not entry.hidden or owns(identity, entry)]
-        return self._listed(shown, identity)
+        return self._listed([entry for entry in found if sees(identity, entry)], identity)
 
     def submission(self, request: Request, id: Id) -> answers.SubmissionPage:
         """A submission: what is said of it, where it is, what happened to it."""
@@ -168,10 +167,9 @@ class Submitting:
         """A submission that may be seen, and whether it is of who asks, or an admin asks."""
         with refusing():
             entry = self._desk.queue.get(submission)
-            own = owns(identity, entry)
-            if entry.hidden and not own:
+            if not sees(identity, entry):
                 raise Unknown(f"there is no submission {submission!r}")
-        return entry, own
+        return entry, owns(identity, entry)
 
     def _listed(self, entries: Sequence[Entry], identity: Identity | None) -> answers.Submissions:
         places = self._desk.queue.places()
@@ -217,8 +215,8 @@ def routes(desk: Desk, folder: Callable[[], Folder]) -> APIRouter:
         openapi_extra=_FORM,
         responses=refusals(400, 401, 403, 408, 409, 413, 422, 429, 503),
     )
-    router.add_api_route("", of.submissions, methods=["GET"], responses=refusals(401, 422, 429))
-    router.add_api_route("/{id}", of.submission, methods=["GET"], responses=refusals(401, 404, 422, 429))
+    router.add_api_route("", of.submissions, methods=["GET"], responses=refusals(401, 422, 429, 503))
+    router.add_api_route("/{id}", of.submission, methods=["GET"], responses=refusals(401, 404, 422, 429, 503))
     for path, act in (
         ("/requeue-stale", of.requeue_stale),
         ("/{id}/withdraw", of.withdraw),

@@ -6,7 +6,7 @@ from pathlib import Path as Folder
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from app import api_submission_models as answers
@@ -31,30 +31,26 @@ class Working:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def claim(self, request: Request, claim: Claim) -> Granted | Response:
+    def claim(self, claim: Claim) -> Granted | Response:
         """Gives the next submission to score, if one waits."""
-        one_of(request, ("worker",))
         with refusing(503):
             self._desk.terms()
         with refusing(409, "versions"):
             return self._desk.claim(claim) or Response(status_code=204)
 
-    def weights(self, request: Request, lease: Lease) -> FileResponse:
+    def weights(self, lease: Lease) -> FileResponse:
         """The safetensors file of the submission; a part of it by `Range`."""
-        one_of(request, ("worker",))
         with refusing(503):
             path = self._desk.weights(lease)
             return FileResponse(path, media_type="application/octet-stream", stat_result=path.stat())
 
-    def heartbeat(self, request: Request, lease: Lease, beat: Beat) -> answers.Expires:
+    def heartbeat(self, lease: Lease, beat: Beat) -> answers.Expires:
         """Says that the worker lives, and how far it is."""
-        one_of(request, ("worker",))
         with refusing(503):
             return answers.Expires(expires=self._desk.beat(lease, beat))
 
     async def scores(self, request: Request, lease: Lease, source: Source) -> Response:
         """Takes the scores on a source, a Parquet file; one that was handed in before is replaced."""
-        one_of(request, ("worker",))
         with refusing(422, "form"):
             target = await to_thread.run_sync(self._desk.staging, lease, source)
             part = target.with_name(f".{secrets.token_hex(8)}.part")
@@ -69,7 +65,6 @@ class Working:
 
     async def finish(self, request: Request, lease: Lease) -> answers.Ended:
         """Takes the manifest of the scores, a JSON file, and with it all of them."""
-        one_of(request, ("worker",))
         manifest = await request.body()
         return await to_thread.run_sync(self._finished, lease, manifest)
 
@@ -77,16 +72,15 @@ class Working:
         with refusing(422, "form"):
             return answers.Ended(state=self._desk.hand_in(lease, manifest).state)
 
-    def report(self, request: Request, lease: Lease, report: Report) -> answers.Ended:
+    def report(self, lease: Lease, report: Report) -> answers.Ended:
         """Says why there are no scores."""
-        one_of(request, ("worker",))
         with refusing(503):
             return answers.Ended(state=self._desk.report(lease, report).state)
 
 
 def routes(desk: Desk) -> APIRouter:
     """The routes of workers."""
-    of, router = Working(desk), APIRouter(prefix=WORK, dependencies=[BEARER])
+    of, router = Working(desk), APIRouter(prefix=WORK, dependencies=[BEARER, Depends(_worker)])
     common = (400, 401, 403, 404, 408, 413, 422, 429, 503)
     router.add_api_route(
         "/claim",
@@ -113,6 +107,10 @@ def routes(desk: Desk) -> APIRouter:
             path, act, methods=[method], status_code=status, responses=refusals(410, *common)
         )
     return router
+
+
+async def _worker(request: Request) -> None:
+    one_of(request, ("worker",))
 
 
 async def _written(request: Request, part: Folder) -> None:

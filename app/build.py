@@ -10,6 +10,7 @@ import gradio as gr
 from app import leaderboard
 from app.demo import tab as demo
 from app.demo.linked import DEMO
+from app.page_uploads import SWEEP
 from app.submit import tab as submit
 from app.submit.linked import SUBMIT
 from leaderboard.demo.engine import Engine
@@ -33,8 +34,6 @@ _OPEN = f"""() => {{
 }}"""
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 100
-#: Files that were sent and never used are looked for so often, and deleted at this age, in seconds.
-_SWEEP = (60, 600)
 
 #: What the server takes beside the app itself. The fonts are the system's: none is fetched.
 LOOK: dict[str, Any] = {
@@ -67,7 +66,7 @@ def build_app(
         desk: what takes submissions; None: nothing does.
         notice: what every page says of how the app is run.
     """
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_SWEEP) as app:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=SWEEP) as app:
         gr.HTML(HEADER, apply_default_css=False, elem_classes="board-html")
         if notice:
             text = f'<p class="board-notice" role="note">{escape(notice)}</p>'

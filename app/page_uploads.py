@@ -7,17 +7,17 @@ from pathlib import Path
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api_gate import Gate
+from app.api_gate import FORM_BYTES, Gate
 
 #: The address to which Gradio's components send files.
 _ADDRESS = "/gradio_api/upload"
 #: All that lies there may have so many times the bytes that one upload may.
 _TIMES = 4
-#: Seconds after which an upload is removed: a minute later than Gradio would.
-_OLD_S = 660.0
+#: Gradio looks so often for files that were sent and never used, and deletes them at this age, in seconds.
+SWEEP = (60, 600)
+#: Seconds after which an upload is removed: once Gradio had the time to.
+_OLD_S = float(sum(SWEEP))
 _FULL = "The server holds as many uploads as it may: try again in ten minutes, when they are removed."
-#: Beside a file's own bytes: the form around them.
-_FORM_BYTES = 1_000_000
 
 
 class PageUploads:
@@ -30,7 +30,7 @@ class PageUploads:
 
     def __init__(self, app: ASGIApp, folder: Path, most_bytes: int) -> None:
         self._app, self._folder, self._most = app, folder, _TIMES * most_bytes
-        self._gate = Gate(app, most_bytes + _FORM_BYTES)
+        self._gate = Gate(app, most_bytes + FORM_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].endswith(_ADDRESS):

@@ -5,15 +5,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from cosmos1050k.errors import InputError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-_NO_MEMORY = "out of memory: try fewer workers"
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,13 @@ def run(
 
     if not tasks:
         return
+    bar = tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None)
     if here:
-        yield from _here(
-            function,
-            tasks,
-            tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None),
-            size,
-        )
+        with bar:
+            for task in tasks:
+                outcome: Outcome[Task, Result] = _outcome(task, partial(function, task), None)
+                bar.update(size(task))
+                yield outcome
         return
     # Forking a process that has started Arrow's threads can hang its child.
     context = multiprocessing.get_context("forkserver")
@@ -91,9 +89,9 @@ def run(
             pool.schedule(function, args=(task,), timeout=timeout_s * size(task)) for task in tasks
         ]
         try:
-            with tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None) as bar:
+            with bar:
                 for task, future in zip(tasks, futures, strict=True):
-                    outcome: Outcome[Task, Result] = _outcome(task, future, timeout_s * size(task))
+                    outcome = _outcome(task, future.result, timeout_s * size(task))
                     bar.update(size(task))
                     yield outcome
         except BaseException:
@@ -101,28 +99,12 @@ def run(
             raise
 
 
-def _here(
-    function: Callable[[Task], Result], tasks: Sequence[Task], bar: Any, size: Callable[[Task], int]
-) -> Iterator[Outcome[Task, Result]]:
-    with bar:
-        for task in tasks:
-            try:
-                yield Outcome(task, function(task))
-            except Fatal:
-                raise
-            except InputError as error:
-                yield Outcome(task, None, str(error))
-            except MemoryError:
-                yield Outcome(task, None, _NO_MEMORY)
-            bar.update(size(task))
-
-
-def _outcome(task: Task, future: Any, timeout_s: float) -> Outcome[Task, Result]:
+def _outcome(task: Task, result: Callable[[], Result], timeout_s: float | None) -> Outcome[Task, Result]:
     """What became of a task, once that is known."""
     from pebble import ProcessExpired
 
     try:
-        return Outcome(task, future.result())
+        return Outcome(task, result())
     except Fatal:
         raise
     except InputError as error:
@@ -130,8 +112,8 @@ def _outcome(task: Task, future: Any, timeout_s: float) -> Outcome[Task, Result]
     except ProcessExpired as error:
         return Outcome(task, None, f"its process crashed ({_cause(error.exitcode)})")
     except MemoryError:
-        return Outcome(task, None, _NO_MEMORY)
+        return Outcome(task, None, "out of memory: try fewer workers")
     except TimeoutError as error:
-        if error.__cause__ is not None:  # raised by the task, not by the pool
+        if timeout_s is None or error.__cause__ is not None:  # raised by the task, not by the pool
             raise
         return Outcome(task, None, f"no result within {timeout_s:.0f} s")

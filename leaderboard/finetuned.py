@@ -299,7 +299,12 @@ def _make(file: Path, draft: Finetuned, own: Base | None) -> None:
 def _sum(file: Path, own: Base | None) -> str:
     """The sum of a model's weights: of a mask decoder's on its base, of both."""
     tensors = tensors_sha256(file)
-    return hashlib.sha256(f"{own.weights_sha256} {tensors}".encode()).hexdigest() if own else tensors
+    return sum_on(own.weights_sha256, tensors) if own else tensors
+
+
+def sum_on(base: str, tensors: str) -> str:
+    """The sum of a mask decoder's weights on a base: of both sums."""
+    return hashlib.sha256(f"{base} {tensors}".encode()).hexdigest()
 
 
 def tensors_sha256(file: Path) -> str:

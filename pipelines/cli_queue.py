@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,17 +120,32 @@ def show(
             print(f"  {line(text)}")
 
 
-@submissions.command()
-def withdraw(
-    submission: Id,
-    server: Address = HERE,
-    token: Token = None,
-    token_file: TokenFile = None,
-    insecure: Insecure = False,
-) -> None:
-    """Take a submission back: its scores and weights are removed. Its owner and admins may."""
-    with stage.reported():
-        _act(_asked(server, token, token_file, insecure), submission, "withdraw")
+def _action(act: "Action", told: str) -> Callable[..., None]:
+    """The verb that has this done to a submission."""
+
+    def verb(
+        submission: Id,
+        server: Address = HERE,
+        token: Token = None,
+        token_file: TokenFile = None,
+        insecure: Insecure = False,
+    ) -> None:
+        with stage.reported():
+            _act(_asked(server, token, token_file, insecure), submission, act)
+
+    verb.__doc__ = told
+    return verb
+
+
+submissions.command("withdraw")(
+    _action(
+        "withdraw", "Take a submission back: its scores and weights are removed. Its owner and admins may."
+    )
+)
+submissions.command("hide")(
+    _action("hide", "Take a submission off the board and keep its scores. Admins may.")
+)
+submissions.command("unhide")(_action("unhide", "Put a hidden submission back onto the board. Admins may."))
 
 
 @submissions.command()
@@ -158,32 +173,6 @@ def requeue(
         for one in found:
             _tell(one)
         print(f"{len(found)} queued")
-
-
-@submissions.command()
-def hide(
-    submission: Id,
-    server: Address = HERE,
-    token: Token = None,
-    token_file: TokenFile = None,
-    insecure: Insecure = False,
-) -> None:
-    """Take a submission off the board and keep its scores. Admins may."""
-    with stage.reported():
-        _act(_asked(server, token, token_file, insecure), submission, "hide")
-
-
-@submissions.command()
-def unhide(
-    submission: Id,
-    server: Address = HERE,
-    token: Token = None,
-    token_file: TokenFile = None,
-    insecure: Insecure = False,
-) -> None:
-    """Put a hidden submission back onto the board. Admins may."""
-    with stage.reported():
-        _act(_asked(server, token, token_file, insecure), submission, "unhide")
 
 
 @submissions.command()

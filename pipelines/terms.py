@@ -1,5 +1,7 @@
 """What `params.yaml` and the published board say of submissions, for the app that takes them."""
 
+from typing import cast
+
 from cosmos1050k.shards import DATA, load_manifest
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.machine import Device
@@ -26,14 +28,10 @@ def write(read: Params) -> None:
         evaluate=read.section("evaluate", EvaluateOptions),
         board_rows=read.section("board_rows", BoardRows),
         board=read.section("board", BoardOptions),
-        device=_device(device),
+        device=cast(Device, device),
         numerics=numerics,
         limits=read.section("submissions", Limits),
     )
     terms.write(found, STATE)
     if (STATE / QUEUE).exists():
         Queue(STATE).want_board()
-
-
-def _device(name: str) -> Device:
-    return "cuda" if name == "cuda" else "cpu"

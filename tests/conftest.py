@@ -1,5 +1,6 @@
 """What several rooms' tests share: the project's folder, a copy to run in, and the sample, built once."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -10,12 +11,17 @@ import pytest
 from hypothesis import settings
 
 from tests.cosmos1050k.fetch.site import Site, running
+from tests.many import many
 
 # The tests run on every core already; read by torch when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A machine that is busy is no failure: no example has a time limit.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=max(25, many(100)))
 settings.load_profile("untimed")
+# Pools of processes, of which the tests start hundreds, begin with what takes seconds to import.
+multiprocessing.set_forkserver_preload(
+    ["leaderboard.sam.segmenter", "cosmos1050k.build", "leaderboard.evaluate"]
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

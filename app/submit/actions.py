@@ -10,11 +10,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app.api_identity import SUBMITTED, Rate, admin, owns
+from app.api_identity import SUBMITTED, Rate, admin, owns, sees
 from app.api_prompt import sentence
 from app.api_refusals import AWAY
 from app.demo.view import problem
@@ -167,8 +168,7 @@ class Actions:
             entry = self._desk.queue.get(submission)
         except Unknown:
             return None, False
-        owner = owns(identity, entry)
-        return (None, False) if entry.hidden and not owner else (entry, owner)
+        return (entry, owns(identity, entry)) if sees(identity, entry) else (None, False)
 
     def _table(self, identity: Identity | None, whose: str, old_s: float = 0.0) -> str:
         """The queue as who asks may see it; everybody's may be so many seconds old."""
@@ -178,7 +178,7 @@ class Actions:
             return said("Say who you are to see yours: give your token, or sign in.")
         else:
             found, places = self._newest(identity.name)
-        return shown.queue([one for one in found if not one.hidden or owns(identity, one)], places)
+        return shown.queue([one for one in found if sees(identity, one)], places)
 
     def _everybodys(self, old_s: float) -> tuple[list[Entry], dict[str, int]]:
         """Read once for all who look at the same time."""
@@ -277,18 +277,12 @@ class Actions:
 
     def hide(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """Takes a submission off the board; admins may."""
-
-        def act(submission: str, actor: str) -> Entry:
-            return self._desk.hide(submission, actor, True)
-
+        act = partial(self._desk.hide, hidden=True)
         return self._done(profile, token, following, whose, act, by_admin=True)
 
     def unhide(self, profile: gr.OAuthProfile | None, token: str, following: str, whose: str) -> Update:
         """Puts it back; admins may."""
-
-        def act(submission: str, actor: str) -> Entry:
-            return self._desk.hide(submission, actor, False)
-
+        act = partial(self._desk.hide, hidden=False)
         return self._done(profile, token, following, whose, act, by_admin=True)
 
     def _done(

@@ -7,12 +7,12 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import links
+from app.api_identity import NO_DESK
 from app.shown import said
 from app.submit import layout
 from app.submit.actions import Actions
 from leaderboard.submissions.desk import Desk
 
-_READ_ONLY = "This server takes no submissions: it shows the board and lets you try the models."
 #: How events are answered: see `app.leaderboard`.
 _QUIET: dict[str, Any] = {
     "show_progress": "hidden",
@@ -40,7 +40,7 @@ def tab(submitting: gr.Tab, others: Sequence[gr.Tab], desk: Desk | None) -> None
         desk: None: the server takes nothing.
     """
     if desk is None:
-        gr.HTML(said(_READ_ONLY), apply_default_css=False, elem_classes="board-html")
+        gr.HTML(said(NO_DESK), apply_default_css=False, elem_classes="board-html")
         return
     parts = layout.build()
     _listen(submitting, parts, Actions(parts, desk))

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from cosmos1050k.errors import BadFile, InputError
-from leaderboard.sam import network, weights
+from leaderboard.sam import tensors, weights
 from leaderboard.weights import REFUSED, Origin
 
 #: What reading may take besides twice the file: a small file that claims more is no checkpoint.
@@ -40,8 +40,7 @@ def convert(file: Path, new: Path, origin: Origin) -> None:
     """
     state = _read(file)
     origin = _told(origin, state, file)
-    with torch.device("meta"):  # names and shapes alone
-        wanted = dict(network.build(str(origin.architecture)).state_dict())
+    wanted = _wanted(str(origin.architecture))
     if origin.part == "mask_decoder":
         wanted = weights.part(wanted)
     weights.check(state, wanted, file)
@@ -53,6 +52,11 @@ def convert(file: Path, new: Path, origin: Origin) -> None:
         raise InputError(f"{new.parent}: can't be written ({error}); make room") from None
 
 
+def _wanted(architecture: str) -> dict[str, torch.Tensor]:
+    """Names and shapes alone."""
+    return {name: torch.empty(shape, device="meta") for name, shape in tensors.shapes(architecture).items()}
+
+
 def _told(origin: Origin, state: Mapping[str, torch.Tensor], file: Path) -> Origin:
     """With the architecture and the part that the tensors are of, where they are not given."""
     partial = weights.is_partial(state)
@@ -62,7 +66,7 @@ def _told(origin: Origin, state: Mapping[str, torch.Tensor], file: Path) -> Orig
         raise BadFile(str(file), "a mask decoder alone", "name the model that it stands on, --base")
     if origin.architecture is not None:
         return origin
-    fits = {name: _fit(state, name) for name in network.ARCHITECTURES}
+    fits = {name: _fit(state, name) for name in tensors.SIZES}
     nearest = max(fits, key=lambda name: fits[name])
     if not fits[nearest]:
         raise BadFile(str(file), "no tensor in it is one of SAM's", "give a checkpoint of a SAM")
@@ -71,9 +75,8 @@ def _told(origin: Origin, state: Mapping[str, torch.Tensor], file: Path) -> Orig
 
 def _fit(state: Mapping[str, torch.Tensor], architecture: str) -> float:
     """The share of an architecture's tensors that are there, in their shapes."""
-    with torch.device("meta"):
-        wanted = network.build(architecture).state_dict()
-    there = sum(name in state and state[name].shape == own.shape for name, own in wanted.items())
+    wanted = tensors.shapes(architecture)
+    there = sum(name in state and state[name].shape == shape for name, shape in wanted.items())
     return there / len(wanted)
 
 

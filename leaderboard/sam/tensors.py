@@ -7,11 +7,11 @@ from cosmos1050k.errors import InputError
 
 Shape = tuple[int, ...]
 
-_PATCH = 16
+PATCH = 16
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class Sizes:
     """What an architecture's shapes follow from.
 
     Args:
@@ -19,7 +19,7 @@ class _Sizes:
         everywhere: the blocks in which all places see each other; in the others those of a window do.
         ratio: width of a block's hidden layer, by the block's.
         width: of the decoder's transformer, and of the embeddings.
-        hidden, rating: of the decoder, widths of the hidden layers.
+        hidden, rating, decoder_heads: of the decoder, widths of the hidden layers, and its heads.
         side, window: of the image in pixels, of a window in places.
     """
 
@@ -33,14 +33,15 @@ class _Sizes:
     rating: int = 256
     side: int = 1024
     window: int = 14
+    decoder_heads: int = 8
 
 
-_SIZES = {
-    "vit_b": _Sizes(768, 12, 12, (2, 5, 8, 11)),
-    "vit_l": _Sizes(1024, 24, 16, (5, 11, 17, 23)),
-    "vit_h": _Sizes(1280, 32, 16, (7, 15, 23, 31)),
-    "nano": _Sizes(192, 6, 3, (0, 1, 2, 3, 4, 5), 4, 128, 512, 128, side=256, window=7),
-    "tiny": _Sizes(64, 2, 2, (1,), 2, 32, 128, 64, side=256, window=7),
+SIZES = {
+    "vit_b": Sizes(768, 12, 12, (2, 5, 8, 11)),
+    "vit_l": Sizes(1024, 24, 16, (5, 11, 17, 23)),
+    "vit_h": Sizes(1280, 32, 16, (7, 15, 23, 31)),
+    "nano": Sizes(192, 6, 3, (0, 1, 2, 3, 4, 5), 4, 128, 512, 128, side=256, window=7),
+    "tiny": Sizes(64, 2, 2, (1,), 2, 32, 128, 64, side=256, window=7, decoder_heads=4),
 }
 
 
@@ -50,9 +51,9 @@ def shapes(architecture: str) -> dict[str, Shape]:
     Raises:
         InputError: there is no such architecture.
     """
-    if architecture not in _SIZES:
-        raise InputError(f"unknown architecture {architecture!r}; known are {', '.join(_SIZES)}")
-    sizes = _SIZES[architecture]
+    if architecture not in SIZES:
+        raise InputError(f"unknown architecture {architecture!r}; known are {', '.join(SIZES)}")
+    sizes = SIZES[architecture]
     parts = {"image_encoder": _encoder, "prompt_encoder": _prompt_encoder, "mask_decoder": _mask_decoder}
     return {f"{part}.{name}": shape for part, named in parts.items() for name, shape in named(sizes)}
 
@@ -60,10 +61,10 @@ def shapes(architecture: str) -> dict[str, Shape]:
 _Named = Iterator[tuple[str, Shape]]
 
 
-def _encoder(sizes: _Sizes) -> _Named:
-    places, own, head = sizes.side // _PATCH, sizes.encoder, sizes.encoder // sizes.heads
+def _encoder(sizes: Sizes) -> _Named:
+    places, own, head = sizes.side // PATCH, sizes.encoder, sizes.encoder // sizes.heads
     yield "pos_embed", (1, places, places, own)
-    yield from _affine("patch_embed.proj", own, 3, _PATCH, _PATCH)
+    yield from _affine("patch_embed.proj", own, 3, PATCH, PATCH)
     for number in range(sizes.depth):
         block = f"blocks.{number}"
         seen = places if number in sizes.everywhere else sizes.window
@@ -81,7 +82,7 @@ def _encoder(sizes: _Sizes) -> _Named:
     yield from _norm("neck.3", sizes.width)
 
 
-def _prompt_encoder(sizes: _Sizes) -> _Named:
+def _prompt_encoder(sizes: Sizes) -> _Named:
     yield "pe_layer.positional_encoding_gaussian_matrix", (2, sizes.width // 2)
     for number in range(4):
         yield f"point_embeddings.{number}.weight", (1, sizes.width)
@@ -94,7 +95,7 @@ def _prompt_encoder(sizes: _Sizes) -> _Named:
     yield "no_mask_embed.weight", (1, sizes.width)
 
 
-def _mask_decoder(sizes: _Sizes) -> _Named:
+def _mask_decoder(sizes: Sizes) -> _Named:
     width = sizes.width
     for number in range(2):
         layer = f"transformer.layers.{number}"

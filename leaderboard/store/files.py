@@ -42,6 +42,15 @@ def replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Returns when the folder's names are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def create(
     connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table, *, temporary: bool = False
 ) -> None:

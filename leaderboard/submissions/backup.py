@@ -20,6 +20,7 @@ from typing import BinaryIO, Literal, cast
 from pydantic import BaseModel, ConfigDict
 
 from cosmos1050k.errors import InputError
+from leaderboard.store.files import sync_folder
 from leaderboard.store.publish import ARCHIVE, CURRENT
 from leaderboard.submissions.queue import QUEUE, Queue
 from leaderboard.submissions.score_folders import HIDDEN, SCORES, STAGING
@@ -88,15 +89,6 @@ def backup(state: Path, target: Path) -> Contents:
     finally:
         new.unlink(missing_ok=True)
     return contents
-
-
-def sync_folder(folder: Path) -> None:
-    """Returns when the folder's names are on the disk."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _written(state: Path, stream: BinaryIO) -> Contents:

@@ -25,7 +25,7 @@ from leaderboard.submissions.workspace import REFUSED, SCORES, Job, job_of, scor
 
 #: How often parts are tried that no process got to the end with: each may have been killed.
 _TRIES = 3
-#: Memory of a process on a CPU: its own and an encoded image's, and of a network's numbers each.
+#: Estimates of a process's memory on a CPU: its own and an encoded image's, and a network's per number.
 _PROCESS_BYTES, _NUMBER_BYTES = 1.5e9, 8
 _TELL_S = 1.0
 

@@ -1,6 +1,5 @@
 """What a submitter says of a model, a closed record, and what the platform makes of it."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from cosmos1050k import sources
 from leaderboard import weights
 from leaderboard.contamination import TrainedOn
-from leaderboard.finetuned import Finetuned, tensors_sha256
+from leaderboard.finetuned import Finetuned, sum_on, tensors_sha256
 from leaderboard.models.base import ALL, PROMPTED, StrategyName
 from leaderboard.submissions.refusals import Refused
 
@@ -130,15 +129,15 @@ class Declared(BaseModel):
             description=self.description,
             trained_on=self.trained_on,
             checkpoint_sha256=file_sha256,
-            weights_sha256=on_base(self.base, own_sha256) if partial else own_sha256,
+            weights_sha256=sum_on_base(self.base, own_sha256) if partial else own_sha256,
         )
 
 
-def on_base(base: str, tensors: str) -> str:
+def sum_on_base(base: str, tensors: str) -> str:
     """The sum of a mask decoder on its base, as `leaderboard.finetuned` has it; its file need not be here."""
     official = weights.OFFICIAL.get(base)
     own = official.sha256 if official else tensors_sha256(weights.shipped(base))
-    return hashlib.sha256(f"{own} {tensors}".encode()).hexdigest()
+    return sum_on(own, tensors)
 
 
 #: What a field takes, by its place in the record.

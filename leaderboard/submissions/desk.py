@@ -1,13 +1,11 @@
 """All that a server does about submissions: takes them, gives them to workers, takes their scores."""
 
-import fcntl
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from cosmos1050k import shards
+from cosmos1050k import locks, shards
 from cosmos1050k.errors import InputError
 from leaderboard.evaluate import SCORES
 from leaderboard.machine import MEASURED
@@ -21,10 +19,13 @@ from leaderboard.submissions.order import SPEAKS, Beat, Claim, Granted, Order, R
 from leaderboard.submissions.publishing import Places
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.refusals import CODES
-from leaderboard.submissions.score_folders import ScoreFolders
+from leaderboard.submissions.score_folders import HIDDEN, ORPHANS, STAGING, ScoreFolders
+from leaderboard.submissions.score_folders import SCORES as SCORED
 from leaderboard.submissions.states import FINAL, TRANSITIONS, State
+from leaderboard.submissions.table import NO_LEASE
 from leaderboard.submissions.terms import Terms
 from leaderboard.submissions.tokens import Tokens
+from leaderboard.submissions.weights_folder import INCOMING, WEIGHTS
 
 #: Held by the server that a folder of the state belongs to.
 LOCK = ".server.lock"
@@ -63,7 +64,7 @@ class Desk:
 
     def close(self) -> None:
         self._keeper.close()
-        os.close(self._held)
+        self._held.close()
 
     def terms(self) -> Terms:
         """What submissions are scored on. Raises: InputError: none can be, and why."""
@@ -94,7 +95,7 @@ class Desk:
         Raises:
             InputError: there is none, or it ended.
         """
-        before = self._moved(submission, "withdrawn", actor, lease=None, expires=None, doing="")
+        before = self._moved(submission, "withdrawn", actor, **NO_LEASE)
         self._intake.forget(before.tensors_sha256)
         return self.queue.get(submission)
 
@@ -218,23 +219,11 @@ class Desk:
 
     def disk(self) -> dict[str, int]:
         """Bytes on the disk, per folder of the state."""
-        kinds = ("weights", "incoming", "scores", "hidden", "staging", "boards")
+        kinds = (WEIGHTS, INCOMING, SCORED, HIDDEN, STAGING, ORPHANS, "boards")
         return {kind: _bytes(self._state / kind) for kind in kinds}
 
     def _order(self, entry: Entry, given: Terms) -> Order:
-        assert entry.file_sha256 is not None
-        return Order(
-            submission=entry.id,
-            record=entry.record,
-            weights_bytes=entry.bytes,
-            weights_sha256=entry.file_sha256,
-            sources=given.sources,
-            only=self._folders.missing(entry, given, entry.sources),
-            protocol_version=given.protocol_version,
-            evaluate=given.evaluate.model_copy(update={"device": given.device}),
-            board_rows=given.board_rows,
-            limits=given.limits,
-        )
+        return Order.of(entry, given, self._folders.missing(entry, given, entry.sources))
 
     def _moved(self, submission: str, target: State, actor: str, **more: Any) -> Entry:
         """Moves a submission from whatever state there is a way from; returns it as it was.
@@ -251,18 +240,18 @@ class Desk:
                 return entry
 
 
-def _taken(state: Path) -> int:
+def _taken(state: Path) -> IO[str]:
     """Holds the folder for this process, until it ends."""
     try:
         state.mkdir(parents=True, exist_ok=True)
-        held = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        held = (state / LOCK).open("a")
     except OSError as error:
         raise InputError(f"{state}: can't be written ({error.strerror}); mend it") from None
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        raise InputError(f"{state}: another server takes the submissions of this folder") from None
+        locks.take(held, f"{state}: another server takes the submissions of this folder")
+    except InputError:
+        held.close()
+        raise
     return held
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cosmos1050k.errors import InputError
@@ -81,8 +82,10 @@ class Keeper:
         for entry in scored:
             own = [one for one in left if one.model == entry.name and not entry.hidden]
             if len({one.source for one in own}) == len(given.sources) or any(not one.source for one in own):
-                said = {"reason": "not-on-board", "message": str(own[0])}
-                self._queue.move(entry.id, "scored", "failed", "app", str(own[0]), **said)
+                # What the board advises is for models that nobody submitted.
+                problem = str(replace(own[0], command=""))
+                said = {"reason": "not-on-board", "message": problem}
+                self._queue.move(entry.id, "scored", "failed", "app", problem, **said)
             else:
                 clear: dict[str, Any] = dict.fromkeys(("retries", "losses"), 0)
                 clear |= {"reason": "", "message": "", "sources": "[]"}

@@ -17,11 +17,8 @@ class Listed(Seen):
 
     name: str
     architecture: str
-    worker: str = ""
     heartbeat: float | None = None
-    updated: float
     hidden: bool = False
-    identity: str | None = None
 
 
 class Happened(BaseModel):
@@ -37,9 +34,6 @@ class Happened(BaseModel):
 class Shown(Listed):
     """All that is told of a submission."""
 
-    weights_sha256: str | None = None
-    retries: int = 0
-    losses: int = 0
     transitions: list[Happened]
 
 

@@ -1,13 +1,14 @@
 """What server and worker say to each other: work that is asked for, given, done and not done."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.finetuned import Finetuned
 from leaderboard.machine import Device
-from leaderboard.submissions.terms import Limits
+from leaderboard.submissions.entry import Entry
+from leaderboard.submissions.terms import Limits, Terms
 
 #: Of what server and worker say to each other; a change of these records needs a new number.
 SPEAKS = 1
@@ -37,6 +38,23 @@ class Order(_Said):
     evaluate: EvaluateOptions
     board_rows: BoardRows
     limits: Limits
+
+    @classmethod
+    def of(cls, entry: Entry, given: Terms, only: tuple[str, ...]) -> Self:
+        """What is to be scored of a submission whose weights were checked, as the board has it."""
+        assert entry.file_sha256 is not None
+        return cls(
+            submission=entry.id,
+            record=entry.record,
+            weights_bytes=entry.bytes,
+            weights_sha256=entry.file_sha256,
+            sources=given.sources,
+            only=only,
+            protocol_version=given.protocol_version,
+            evaluate=given.evaluate.model_copy(update={"device": given.device}),
+            board_rows=given.board_rows,
+            limits=given.limits,
+        )
 
 
 class Claim(_Said):

@@ -53,24 +53,20 @@ def published(places: Places) -> list[LeftOut]:
 def make(places: Places) -> list[LeftOut]:
     """What the process does; one at a time, so that the last published is the last made."""
     with files.locked(places.state / _MAKING):
-        return _made(places)
-
-
-def _made(places: Places) -> list[LeftOut]:
-    given = terms.read(places.state)
-    wanted = BoardInput(
-        places.data,
-        places.scores,
-        places.state / SCORES,
-        places.measured,
-        tuple(given.sources),
-        given.models,
-        given.protocol_version,
-    )
-    board = places.state / _MAKING / "board" / "leaderboard.duckdb"
-    built = build_board(wanted, board, rows=given.board_rows, options=given.board)
-    publish(board, places.state)
-    return list(built.left_out)
+        given = terms.read(places.state)
+        wanted = BoardInput(
+            places.data,
+            places.scores,
+            places.state / SCORES,
+            places.measured,
+            tuple(given.sources),
+            given.models,
+            given.protocol_version,
+        )
+        board = places.state / _MAKING / "board" / "leaderboard.duckdb"
+        built = build_board(wanted, board, rows=given.board_rows, options=given.board)
+        publish(board, places.state)
+        return list(built.left_out)
 
 
 def main() -> None:

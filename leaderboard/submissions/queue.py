@@ -13,7 +13,7 @@ from cosmos1050k.errors import InputError
 from leaderboard.submissions import quotas, table
 from leaderboard.submissions.declared import Declared
 from leaderboard.submissions.entry import Entry, Event, Lease, Trouble
-from leaderboard.submissions.states import STATES, TRANSITIONS, State
+from leaderboard.submissions.states import CLOSED, STATES, TRANSITIONS, State
 from leaderboard.submissions.terms import Limits
 
 QUEUE = "queue.sqlite"
@@ -22,8 +22,6 @@ _MAKING = ".queue.lock"
 #: Seconds that one writer waits for the others.
 _PATIENCE_S = 60
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-#: What a run leaves behind that the next one must not find.
-_NO_LEASE: dict[str, Any] = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
 
 
 class Queue:
@@ -64,8 +62,7 @@ class Queue:
     ) -> list[Entry]:
         """Submissions, the newest first: all, or of one identity, or in some states."""
         marks = ", ".join("?" * len(states))
-        query = f"select * from submissions where state in ({marks}) and (?1 is null or identity = ?1)"
-        query = query.replace("?1", "?")
+        query = f"select * from submissions where state in ({marks}) and (? is null or identity = ?)"
         with self._opened() as connection:
             rows = connection.execute(
                 f"{query} order by number desc limit ?", [*states, identity, identity, limit]
@@ -96,10 +93,10 @@ class Queue:
     def uses(self, tensors_sha256: str) -> int:
         """How many submissions need a file of weights."""
         with self._opened() as connection:
-            marks = ", ".join("?" * 2)
+            closed = ", ".join(map(repr, CLOSED))
             ((found,),) = connection.execute(
-                f"select count(*) from submissions where tensors_sha256 = ? and state not in ({marks})",
-                [tensors_sha256, "withdrawn", "rejected"],
+                f"select count(*) from submissions where tensors_sha256 = ? and state not in ({closed})",
+                [tensors_sha256],
             ).fetchall()
         return int(found)
 
@@ -230,14 +227,14 @@ class Queue:
             return now + seconds
 
     def end_run(self, lease: str, target: State, note: str = "", **more: Any) -> Entry:
-        """Ends a run: into `scored`, `rejected`, or what `retried` says.
+        """Ends a run: into `scored`, `rejected` or `failed`.
 
         Raises:
             LeaseLost: it ended otherwise.
         """
         with self._changing() as connection:
             entry = table.leased(connection, lease)
-            self._moved(connection, entry.id, "running", target, entry.worker, note, **_NO_LEASE | more)
+            self._moved(connection, entry.id, "running", target, entry.worker, note, **table.NO_LEASE | more)
             if target == "scored":
                 table.reached(connection, entry.id, self.clock())
             return table.get(connection, entry.id)
@@ -250,31 +247,39 @@ class Queue:
         """
         with self._changing() as connection:
             entry = table.leased(connection, lease)
-            said: dict[str, Any] = {"reason": reason, "message": message, "log": log, **_NO_LEASE}
-            if entry.retries >= limits.retries:
-                self._moved(connection, entry.id, "running", "failed", entry.worker, message, **said)
-            else:
-                said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
-                self._moved(connection, entry.id, "running", "queued", entry.worker, message, **said)
+            said: dict[str, Any] = {"reason": reason, "message": message, "log": log, **table.NO_LEASE}
+            self._again(connection, entry, ("running", "queued"), limits, entry.worker, said)
             return table.get(connection, entry.id)
 
     def check_later(self, entry: Entry, limits: Limits, reason: str, message: str) -> None:
         """Its weights could not be fetched and checked, by no fault of its own: later again, or failed."""
-        said: dict[str, Any] = {"reason": reason, "message": message, "expires": None}
-        if entry.retries >= limits.retries:
-            self.move(entry.id, "validating", "failed", "app", message, **said)
-        else:
-            said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
-            self.move(entry.id, "validating", "received", "app", message, **said)
+        with self._changing() as connection:
+            said: dict[str, Any] = {"reason": reason, "message": message, "expires": None}
+            self._again(connection, entry, ("validating", "received"), limits, "app", said)
 
     def lost_scores(self, entry: Entry, limits: Limits, message: str) -> None:
-        """What a run handed in is gone: again, or failed."""
-        said: dict[str, Any] = {"reason": "machine", "message": message, "staged": 0}
+        """What a run handed in is gone: later again, or failed."""
+        with self._changing() as connection:
+            said: dict[str, Any] = {"reason": "machine", "message": message, "staged": 0}
+            self._again(connection, entry, ("scored", "queued"), limits, "app", said)
+
+    def _again(
+        self,
+        connection: sqlite3.Connection,
+        entry: Entry,
+        way: tuple[State, State],
+        limits: Limits,
+        actor: str,
+        said: dict[str, Any],
+    ) -> None:
+        """From a state back to one before, after a pause that grows; failed if that was done too often."""
+        source, back = way
         if entry.retries >= limits.retries:
-            self.move(entry.id, "scored", "failed", "app", message, **said)
+            back = "failed"
         else:
-            said |= {"retries": entry.retries + 1, "not_before": self._later(entry, limits)}
-            self.move(entry.id, "scored", "queued", "app", message, **said)
+            later = self.clock() + limits.backoff_s * 4**entry.retries
+            said = said | {"retries": entry.retries + 1, "not_before": later}
+        self._moved(connection, entry.id, source, back, actor, said["message"], **said)
 
     def recover(self, limits: Limits) -> None:
         """The server was away: what it was checking is checked again, and workers have time to be heard."""
@@ -299,15 +304,12 @@ class Queue:
 
     def _take_back(self, connection: sqlite3.Connection, entry: Entry, limits: Limits) -> None:
         back: State = "queued" if entry.state == "running" else "received"
-        more: dict[str, Any] = {**_NO_LEASE, "losses": entry.losses + 1}
+        more: dict[str, Any] = {**table.NO_LEASE, "losses": entry.losses + 1}
         if entry.losses + 1 >= limits.losses:
             back = "failed"
             more |= {"reason": "lost", "message": f"{entry.losses + 1} workers vanished with it"}
         note = f"nothing was heard of {entry.worker or 'the server'}"
         self._moved(connection, entry.id, entry.state, back, "reaper", note, **more)
-
-    def _later(self, entry: Entry, limits: Limits) -> float:
-        return self.clock() + limits.backoff_s * 4**entry.retries
 
     # Whether the board is to be made anew
 

@@ -17,14 +17,15 @@ from pydantic import ValidationError
 
 from cosmos1050k import locks
 from cosmos1050k.errors import BadFile, InputError
-from cosmos1050k.units import MANIFEST
-from leaderboard.evaluate import RunManifest
+from leaderboard.store.files import sync_folder
 from leaderboard.store.publish import CURRENT
-from leaderboard.submissions.backup import BOARDS, CONTENTS, Contents, File, sync_folder
+from leaderboard.submissions.backup import BOARDS, CONTENTS, Contents, File
 from leaderboard.submissions.desk import LOCK
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.queue import QUEUE, Queue
-from leaderboard.submissions.score_folders import HIDDEN, SCORES, STAGING
+from leaderboard.submissions.score_folders import HIDDEN, SCORES, STAGING, ScoreFolders
+from leaderboard.submissions.states import CLOSED
+from leaderboard.submissions.table import NO_LEASE
 from leaderboard.submissions.terms import TERMS
 from leaderboard.submissions.tokens import SECRET, TOKENS
 from leaderboard.submissions.weights_folder import INCOMING, WEIGHTS
@@ -168,18 +169,19 @@ def _bad(archive: Path, problem: str) -> BadFile:
 
 def _mended(state: Path) -> tuple[int, list[str]]:
     """Ends what nobody works on any more, before anybody sees it; how many there are, and what is lacking."""
-    queue, lacking = Queue(state), []
+    queue, folders, lacking = Queue(state), ScoreFolders(state), []
     for entry in queue.entries(states=["running"]):
-        clear = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
-        queue.move(entry.id, "running", "queued", _ACTOR, "its worker belongs to the server before", **clear)
+        queue.move(
+            entry.id, "running", "queued", _ACTOR, "its worker belongs to the server before", **NO_LEASE
+        )
     for entry in queue.entries(states=["scored", "published"]):
-        if entry.staged and not _complete(state / STAGING / entry.id):
+        if entry.staged and not folders.gathered(entry):
             shutil.rmtree(state / STAGING / entry.id, ignore_errors=True)
-        if not (entry.staged and (state / STAGING / entry.id).is_dir()) and not _scored(state, entry):
+        if not (entry.staged and (state / STAGING / entry.id).is_dir()) and not any(folders.placed(entry)):
             lacking.append(_scored_again(queue, state, entry))
     entries = queue.entries()
     for entry in entries:
-        needed = entry.tensors_sha256 and entry.state not in ("rejected", "withdrawn")
+        needed = entry.tensors_sha256 and entry.state not in CLOSED
         if needed and not (state / WEIGHTS / f"{entry.tensors_sha256}.safetensors").is_file():
             remedy = "it can't be scored again until it is withdrawn and submitted anew"
             lacking.append(f"{entry.id} {entry.name} ({entry.state}): its weights are missing; {remedy}")
@@ -199,21 +201,6 @@ def _scored_again(queue: Queue, state: Path, entry: Entry) -> str:
     clear: dict[str, Any] = {"sources": "[]", "reason": "", "message": "", "staged": 0, "placed": 0}
     queue.move(entry.id, entry.state, "queued", _ACTOR, problem, **clear)
     return f"{entry.id} {entry.name}: {problem}; it is scored again"
-
-
-def _complete(staged: Path) -> bool:
-    """Whether scores that wait to be put in place are all there."""
-    try:
-        run = RunManifest.model_validate_json((staged / MANIFEST).read_bytes())
-    except (OSError, ValidationError):
-        return False
-    return all((staged / f"{slug}.parquet").is_file() for slug in run.sources)
-
-
-def _scored(state: Path, entry: Entry) -> bool:
-    """Whether a submission has scores."""
-    homes = [state / top / str(entry.weights_sha256) for top in (SCORES, HIDDEN)]
-    return any(True for home in homes for _ in home.glob(f"[!.]*-{entry.id}/{MANIFEST}"))
 
 
 def _aside(state: Path) -> Path | None:

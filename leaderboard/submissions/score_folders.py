@@ -21,6 +21,7 @@ from leaderboard.evaluate import RunManifest
 from leaderboard.score import SCORES_SCHEMA
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.order import Order
+from leaderboard.submissions.states import CLOSED
 from leaderboard.submissions.terms import Terms, folder
 
 #: Below the folder of the state. What is hidden is kept, where no board looks.
@@ -82,7 +83,7 @@ class ScoreFolders:
         try:
             run = RunManifest.model_validate_json((staged / MANIFEST).read_bytes())
         except FileNotFoundError:
-            if next(self._own(entry), None):
+            if next(self.placed(entry), None):
                 return  # a kill came between the last step and the note that it was done
             raise InputError(f"{staged}: what was handed in is gone") from None
         own = run.declaration
@@ -98,7 +99,7 @@ class ScoreFolders:
                     kept[slug] = old
             whole = run.model_copy(update={"sources": kept | run.sources})
             (new / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n")
-        for other in [path for path in self._own(entry) if path != target]:
+        for other in [path for path in self.placed(entry) if path != target]:
             shutil.rmtree(other)  # of another protocol version, or other numerics
 
     def settled(self, entry: Entry) -> None:
@@ -133,7 +134,7 @@ class ScoreFolders:
                     continue  # not of the queue
                 entry = known.get(name[1])
                 wanted = HIDDEN if entry and entry.hidden else SCORES if entry else ORPHANS
-                if entry is None or entry.state not in ("withdrawn", "rejected"):
+                if entry is None or entry.state not in CLOSED:
                     if wanted == top:
                         continue
                     self._to(path, wanted)
@@ -159,10 +160,21 @@ class ScoreFolders:
         top = self._state / (HIDDEN if entry.hidden else SCORES)
         return top / entry.weights_sha256 / f"{name}-{entry.id}"
 
-    def _own(self, entry: Entry) -> Iterator[Path]:
+    def placed(self, entry: Entry) -> Iterator[Path]:
         """All folders of scores of a submission."""
         for top in (SCORES, HIDDEN):
             yield from sorted((self._state / top / str(entry.weights_sha256)).glob(f"[!.]*-{entry.id}"))
+
+    def fitting(self, entry: Entry, terms: Terms) -> Path | None:
+        """The folder of a submission's scores that are of these terms, if there are any."""
+        return next((path for path in self.placed(entry) if path.name == f"{terms.folder}-{entry.id}"), None)
+
+    def gathered(self, entry: Entry) -> bool:
+        """Whether scores that wait to be put in place are all there."""
+        run = self._run(self._state / STAGING / entry.id)
+        return run is not None and all(
+            (self._state / STAGING / entry.id / f"{slug}.parquet").is_file() for slug in run.sources
+        )
 
     @staticmethod
     def _run(scores: Path) -> RunManifest | None:

@@ -21,6 +21,8 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "rejected": (),
     "withdrawn": (),
 }
+#: No way leads on: nothing of it is kept.
+CLOSED: tuple[State, ...] = tuple(state for state in STATES if not TRANSITIONS[state])
 #: Nobody works on it, and nobody will unless somebody asks.
 FINAL: tuple[State, ...] = ("published", "rejected", "failed", "withdrawn")
 

@@ -36,6 +36,8 @@ create index if not exists by_submission on events (submission, at);
 create table if not exists board (wanted integer not null);
 insert into board select 0 where not exists (select 1 from board);
 """
+#: What a run leaves behind that the next one must not find.
+NO_LEASE: dict[str, Any] = {"lease": None, "expires": None, "doing": "", "done": 0, "total": 0}
 _COLUMNS = tuple(name for name in Entry.__dataclass_fields__)
 
 

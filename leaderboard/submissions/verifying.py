@@ -13,14 +13,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cosmos1050k.errors import InputError
-from cosmos1050k.units import MANIFEST
 from leaderboard import verify
 from leaderboard.submissions import sandbox, terms, workspace
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.order import Order
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.sandbox import Ended
-from leaderboard.submissions.score_folders import HIDDEN, SCORES
+from leaderboard.submissions.score_folders import ScoreFolders
 from leaderboard.submissions.terms import Terms
 from leaderboard.submissions.tokens import Tokens
 from leaderboard.submissions.weights_folder import WeightsFolder
@@ -95,29 +94,17 @@ def _scores(state: Path, entry: Entry, given: Terms) -> Path:
     Raises:
         InputError: there is none.
     """
-    for top in (SCORES, HIDDEN):
-        path = state / top / str(entry.weights_sha256) / f"{given.folder}-{entry.id}"
-        if (path / MANIFEST).is_file():
-            return path
+    if (path := ScoreFolders(state).fitting(entry, given)) is not None:
+        return path
     raise InputError(
         f"{entry.id}: it is {entry.state}, and has no scores of the present board; wait for them"
     )
 
 
 def _prepared(root: Path, state: Path, data: Path, entry: Entry, given: Terms) -> Path:
-    record, file = entry.record, WeightsFolder(state).path(str(entry.tensors_sha256))
-    order = Order(
-        submission=entry.id,
-        record=record,
-        weights_bytes=entry.bytes,
-        weights_sha256=str(entry.file_sha256),
-        sources=given.sources,
-        only=tuple(given.sources),
-        protocol_version=given.protocol_version,
-        evaluate=given.evaluate.model_copy(update={"device": given.device}),
-        board_rows=given.board_rows,
-        limits=given.limits,
-    )
+    order = Order.of(entry, given, tuple(given.sources))
+    assert entry.tensors_sha256 is not None
+    file = WeightsFolder(state).path(entry.tensors_sha256)
     return workspace.prepare(root, workspace.Job(order=order, data=data.absolute()), file)
 
 

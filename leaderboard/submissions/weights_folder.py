@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cosmos1050k.errors import InputError
+from leaderboard.store.files import sync_folder
 
 #: What arrived and is not yet checked lies here, beside `weights`: on the same disk, so that it is renamed.
 INCOMING, WEIGHTS = "incoming", "weights"
@@ -48,11 +49,7 @@ class WeightsFolder:
         with file.open("rb") as written:
             os.fsync(written.fileno())
         file.replace(self.path(tensors_sha256))
-        folder = os.open(self._weights, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._weights)
 
     def sweep(self, uses: Callable[[str], int]) -> None:
         """Removes what a killed process left behind: files of a day ago that no submission needs."""

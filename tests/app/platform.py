@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,10 +91,10 @@ class Platform:
                 time.sleep(0.05)
         raise AssertionError(f"the app did not start: {self.log('app')}")
 
-    def worker(self, name: str, token: str, *options: str) -> subprocess.Popen[bytes]:
+    def worker(self, name: str, token: str) -> subprocess.Popen[bytes]:
         command = ["-m", "leaderboard.submissions.worker", "--server", self.address, "--name", name]
         command += ["--work", str(self.folder / name), "--data", str(self.data), "--poll", "0.2"]
-        return self._started(name, [*command, "--workers", "1", *options], {TOKEN: token})
+        return self._started(name, [*command, "--workers", "1"], {TOKEN: token})
 
     def _started(
         self, name: str, arguments: list[str], environ: Mapping[str, str] | None = None
@@ -126,20 +126,17 @@ class Platform:
                 timeout=120,
             )
 
-    def until(self, done: Callable[[list[Entry]], bool], seconds: float) -> list[Entry]:
-        """Waits until it is so of all submissions."""
+    def until_final(self, seconds: float) -> list[Entry]:
+        """Waits until all submissions have ended."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = self.queue.entries()
-            if done(found):
+            if all(entry.state in FINAL for entry in found):
                 return found
             time.sleep(0.2)
         told = [(entry.name, entry.state, entry.doing, entry.message) for entry in self.queue.entries()]
         logs = "\n".join(path.read_text()[-3000:] for path in self.folder.glob("*.log"))
-        raise AssertionError(f"not so after {seconds} s: {told}\n{logs}")
-
-    def until_final(self, seconds: float) -> list[Entry]:
-        return self.until(lambda entries: all(entry.state in FINAL for entry in entries), seconds)
+        raise AssertionError(f"not ended after {seconds} s: {told}\n{logs}")
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
@@ -157,7 +154,7 @@ def below(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 @contextmanager
-def platform(folder: Path, *, patients: int = 1, limits: Limits = LIMITS) -> Iterator[Platform]:
+def platform(folder: Path, *, patients: int = 1) -> Iterator[Platform]:
     """A platform whose board has the model box, on a source of so many patients, an image each."""
     made = Platform(folder)
     rows, version = boards.write_source(folder, SOURCE, patients, 1, seed=5, phantom=False)
@@ -172,7 +169,7 @@ def platform(folder: Path, *, patients: int = 1, limits: Limits = LIMITS) -> Ite
         board=BoardOptions(bootstrap_draws=100),
         device="cpu",
         numerics="float32",
-        limits=limits,
+        limits=LIMITS,
     )
     board = folder / "first.duckdb"
     none = folder / "none"

@@ -164,11 +164,15 @@ def test_a_files_name_is_never_used(ours: Site) -> None:
     assert sorted(stored) == sorted(str(entry.tensors_sha256) for entry in ours.desk.queue.entries())
 
 
-def test_quotas_answer_429(tmp_path: Path) -> None:
-    with site(tmp_path / "state", tmp_path / "uploads", open_at_once=1, weekly_quota=3) as ours:
+@pytest.mark.parametrize(
+    ("limit", "code", "word"),
+    [("open_at_once", "too-many-open", "withdraw one"), ("weekly_quota", "quota", "of 1 a week")],
+)
+def test_quotas_answer_429(limit: str, code: str, word: str, tmp_path: Path) -> None:
+    with site(tmp_path / "state", tmp_path / "uploads", **{limit: 1}) as ours:
         ann = ours.token()
         assert submitted(ours, ann, "m1", 1).status_code == 201
-        assert "withdraw one" in refused(submitted(ours, ann, "m2", 2), 429, "too-many-open")
+        assert word in refused(submitted(ours, ann, "m2", 2), 429, code)
 
 
 def test_submitters_at_once_all_get_a_receipt(tmp_path: Path) -> None:

@@ -219,6 +219,7 @@ def dicom(index: int, series: str) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_a_dicom_series_in_a_zip(page: Page, address: str, tmp_path: Path) -> None:
     series = generate_uid()
     with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
@@ -272,6 +273,7 @@ def test_an_upload_is_private_and_goes_with_its_page(
     other.close()
 
 
+@pytest.mark.slow
 def test_what_a_model_can_t_do_is_greyed(page: Page, address: str) -> None:
     open_demo(page, address)
     page.get_by_label("Everything").check()

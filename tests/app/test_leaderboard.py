@@ -141,6 +141,7 @@ def test_the_best_model_for_a_pair_is_found_and_linked(page: Page, address: str,
     expect(page).to_have_url(f"{address}{href}&__theme=dark")
 
 
+@pytest.mark.slow
 def test_search_and_columns(page: Page, address: str) -> None:
     open_board(page, address)
     search = page.get_by_label("Search models")
@@ -192,9 +193,8 @@ def test_two_models_are_compared(page: Page, address: str) -> None:
     assert before.keys() == {"Mean of 2 pairs", "Liver-CT", PAIR}
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 def test_every_view_fits_and_is_accessible(page: Page, address: str, width: int, theme: str) -> None:
     """And none asks another host, or logs an error (`page`)."""
     page.set_viewport_size({"width": width, "height": 844})

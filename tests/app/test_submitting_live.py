@@ -13,17 +13,17 @@ from leaderboard.submissions.queue import Queue
 from tests.app.platform import SOURCE, Platform, below, ended, finetuned, platform
 
 
-def submitted(made: Platform, token: str, numbers: range, at_once: int) -> list[str]:
-    """Sends so many checkpoints, so many at once; returns their ids, one each."""
+def submitted(made: Platform, token: str, count: int) -> list[str]:
+    """Sends so many checkpoints, all at once; returns their ids, one each."""
 
     def one(number: int) -> str:
         answer = made.submit(token, f"model-{number}", finetuned(made.folder, number))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    with ThreadPoolExecutor(at_once) as pool:
-        found = list(pool.map(one, numbers))
-    assert len(set(found)) == len(numbers)
+    with ThreadPoolExecutor(count) as pool:
+        found = list(pool.map(one, range(count)))
+    assert len(set(found)) == count
     return found
 
 
@@ -42,17 +42,20 @@ def check(made: Platform, entries: list[Entry], ids: list[str]) -> None:
     assert not list((made.state / "staging").iterdir())
 
 
-def killing(folder: Path, submissions: int, workers: int, kills: int, seconds: float, seed: int) -> None:
-    """Kills app, workers and children at random moments, and starts again what does not start itself."""
+def sharing(folder: Path, submissions: int, workers: int, kills: int, seconds: float, seed: int) -> None:
+    """Workers share submissions; so many times app, worker or child is killed at a random moment.
+
+    What does not start itself is started again.
+    """
     random = Random(seed)
     with platform(folder) as made:
         app, token = made.app(), made.token(role="worker")
         names = [f"worker-{number}" for number in range(workers)]
         running = {name: made.worker(name, token) for name in names}
-        ids = submitted(made, made.token(), range(submissions), at_once=submissions)
+        ids = submitted(made, made.token(), submissions)
         killed = dict.fromkeys(("app", "worker", "child"), 0)
         while sum(killed.values()) < kills and not _all_published(made.queue):
-            time.sleep(random.uniform(0.2, 6))
+            time.sleep(random.uniform(0.2, 3))
             what, name = random.choice([*killed]), random.choice(names)
             if what == "app":
                 ended(app)
@@ -65,7 +68,7 @@ def killing(folder: Path, submissions: int, workers: int, kills: int, seconds: f
             else:
                 continue
             killed[what] += 1
-        assert sum(killed.values()) >= kills / 2, killed
+        assert sum(killed.values()) == kills, f"all was published before so many kills: {killed}"
         check(made, made.until_final(seconds), ids)
 
 
@@ -74,14 +77,14 @@ def _all_published(queue: Queue) -> bool:
 
 
 def test_of_what_four_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:
-    killing(tmp_path, submissions=10, workers=4, kills=6, seconds=300, seed=1)
+    sharing(tmp_path, submissions=10, workers=4, kills=6, seconds=300, seed=1)
 
 
 @pytest.mark.slow
 def test_sixty_kills_over_forty_submissions_lose_nothing(tmp_path: Path) -> None:
-    killing(tmp_path, submissions=40, workers=1, kills=60, seconds=3000, seed=2)
+    sharing(tmp_path, submissions=40, workers=1, kills=60, seconds=3000, seed=2)
 
 
 @pytest.mark.slow
 def test_four_workers_share_a_hundred_submissions(tmp_path: Path) -> None:
-    killing(tmp_path, submissions=100, workers=4, kills=0, seconds=3000, seed=3)
+    sharing(tmp_path, submissions=100, workers=4, kills=0, seconds=3000, seed=3)

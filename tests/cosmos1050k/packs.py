@@ -1,4 +1,4 @@
-"""Ten thousand random masks or volumes per rule, drawn by hypothesis in packs, the same in every run."""
+"""Random masks or volumes, many per rule, drawn by hypothesis in packs, the same in every run."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,19 +8,20 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
+from tests.many import many
+
 Drawn = TypeVar("Drawn")
 
-TEN_THOUSAND = 10_000
 #: How many a pack holds: what hypothesis itself costs is paid per pack.
 PACK = 40
 
 
-def on_ten_thousand(packs: st.SearchStrategy[Sequence[Drawn]], check: Callable[[Drawn], None]) -> None:
-    """Calls `check` with 10,000 drawn things or more; it asserts. The first that fails is shown."""
+def on_many(packs: st.SearchStrategy[Sequence[Drawn]], check: Callable[[Drawn], None]) -> None:
+    """Calls `check` with 10,000 drawn things (a tenth: `many`) or more. The first that fails is shown."""
     seen = 0
 
     @settings(
-        max_examples=math.ceil(TEN_THOUSAND / PACK),
+        max_examples=math.ceil(many(10_000) / PACK),
         derandomize=True,
         database=None,
         phases=[Phase.generate],  # a pack is too much to shrink
@@ -39,7 +40,7 @@ def on_ten_thousand(packs: st.SearchStrategy[Sequence[Drawn]], check: Callable[[
                 raise
 
     each()
-    assert seen >= TEN_THOUSAND
+    assert seen >= many(10_000)
 
 
 @st.composite

@@ -129,13 +129,13 @@ def check(case: Case) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_gray_masks() -> None:
-    packs.on_ten_thousand(gray(), check)
+def test_many_gray_masks() -> None:
+    packs.on_many(gray(), check)
 
 
 @pytest.mark.slow
-def test_ten_thousand_masks_in_colour() -> None:
-    packs.on_ten_thousand(coloured(), check)
+def test_many_masks_in_colour() -> None:
+    packs.on_many(coloured(), check)
 
 
 @st.composite
@@ -155,7 +155,7 @@ def test_the_two_sides_weigh_what_the_organ_did() -> None:
         expected = literal.sum_of_values(organ, [Label(object="Kidney", value=value)])
         assert weight(mask, labels, value) == literal.sum_of_values(mask, labels, value) == expected
 
-    packs.on_ten_thousand(sides(), check)
+    packs.on_many(sides(), check)
 
 
 def test_every_value_is_an_instance_where_no_pixel_is_background() -> None:

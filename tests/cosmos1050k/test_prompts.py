@@ -12,6 +12,7 @@ from cosmos1050k import prompts as module
 from cosmos1050k.prompts import PADDING, ObjectPrompts, prompts_of
 from tests.cosmos1050k import literal, packs
 from tests.cosmos1050k.literal import N
+from tests.many import many
 
 
 def _kinds(random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -46,10 +47,10 @@ def _kinds(random: np.random.Generator) -> Iterator[np.ndarray]:
         yield corners
 
 
-def test_ten_thousand_masks_of_many_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_masks_of_many_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their pixels listed, as those of small masks are, and counted by row, as those of large ones."""
     masks = _kinds(np.random.default_rng(1050))
-    for number in range(packs.TEN_THOUSAND):
+    for number in range(many(10_000)):
         mask = next(masks)
         expected = literal.prompts(mask)
         for listed in (0, 2**13):
@@ -74,7 +75,7 @@ def test_cut_out_or_whole_it_is_the_same() -> None:
         loose = np.asfortranarray(mask)[top:bottom, left:right]
         assert prompts_of(loose, int(top), int(left), mask.shape) == expected
 
-    packs.on_ten_thousand(packs.masks(), check)
+    packs.on_many(packs.masks(), check)
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))

@@ -13,6 +13,7 @@ from cosmos1050k.instances import Instance
 from cosmos1050k.regions import MAX_REGIONS, TooManyRegions, mask_of, regions_of
 from tests.cosmos1050k import literal, packs
 from tests.label_maps import label_map
+from tests.many import many
 
 STACKS = arrays.arrays(
     bool, st.tuples(st.integers(1, 20), st.integers(1, 7), st.integers(1, 9)), elements=st.booleans()
@@ -41,7 +42,7 @@ def stacks(draw: st.DrawFn) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("most", [255, 9])
-def test_ten_thousand_stacks(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_stacks(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overlaps, numbering, order, limit; with a low limit that many reach."""
     monkeypatch.setattr(module, "MAX_REGIONS", most)
     refused = 0
@@ -64,8 +65,8 @@ def test_ten_thousand_stacks(most: int, monkeypatch: pytest.MonkeyPatch) -> None
             assert regions.dtype == np.uint8
             assert (regions.tolist(), values) == expected
 
-    packs.on_ten_thousand(stacks(), check)
-    assert (refused > 1000) == (most == 9)
+    packs.on_many(stacks(), check)
+    assert (refused > many(1000)) == (most == 9)
 
 
 def check(masks: list[np.ndarray]) -> None:

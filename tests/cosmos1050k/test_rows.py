@@ -25,6 +25,7 @@ from tests.cosmos1050k import literal, packs
 from tests.cosmos1050k.nifti_files import nifti
 from tests.cosmos1050k.test_instances import above, as_found, by_value
 from tests.cosmos1050k.test_slicing import CODES
+from tests.many import many
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def volumes(draw: st.DrawFn) -> list[Masks]:
     ]
 
 
-def test_ten_thousand_volumes_keep_the_slices_whose_values_sum_to_more_than_50() -> None:
+def test_many_volumes_keep_the_slices_whose_values_sum_to_more_than_50() -> None:
     kept = {True: 0, False: 0}
     sums = set()
 
@@ -88,8 +89,8 @@ def test_ten_thousand_volumes_keep_the_slices_whose_values_sum_to_more_than_50()
             kept[bool(found)] += 1
             sums.add(total)
 
-    packs.on_ten_thousand(volumes(), check)
-    assert min(kept.values()) > 2000
+    packs.on_many(volumes(), check)
+    assert min(kept.values()) > many(2000)
     assert {49, 50, 51} < sums
 
 
@@ -103,11 +104,11 @@ def crowds(draw: st.DrawFn) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.slow
-def test_ten_thousand_pictures_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pictures_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit of few regions in place of 255: the longer side is halved until each tile fits."""
     monkeypatch.setattr(regions, "MAX_REGIONS", 5)
     counts: list[int] = []
-    packs.on_ten_thousand(crowds(), lambda drawn: counts.append(compare(*drawn, 5)))
+    packs.on_many(crowds(), lambda drawn: counts.append(compare(*drawn, 5)))
     assert all(counts.count(number) > 100 for number in (1, 2, 3, 4))
 
 
@@ -132,8 +133,8 @@ def compare(cells: np.ndarray, over: np.ndarray, most: int) -> int:
 def test_crowds_of_more_than_255(shape: tuple[int, int]) -> None:
     """Every pixel a cell of its own, or few of them; the protocol's own limit."""
     random = np.random.default_rng(1050)
-    for many in (255, 256, 257, 400, 60_000):
-        cells = random.permutation(np.prod(shape)).reshape(shape) % many
+    for most in (255, 256, 257, 400, 60_000):
+        cells = random.permutation(np.prod(shape)).reshape(shape) % most
         over = random.random(shape) < 0.3
         regions = np.unique(2 * cells + over)
         assert (compare(cells.astype(np.uint16), over, 255) > 1) == (np.count_nonzero(regions) > 255)

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from cosmos1050k.sides import parted
 from tests.cosmos1050k import literal, packs
+from tests.many import many
 
 CODES = [
     "".join(direction[flip] for direction, flip in zip(axes, flips, strict=True))
@@ -68,7 +69,7 @@ def voxels(mask: np.ndarray) -> set[tuple[int, int, int]]:
     return set(zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True))
 
 
-def test_ten_thousand_organs() -> None:
+def test_many_organs() -> None:
     pieces: list[int] = []
 
     def check(organ: Organ) -> None:
@@ -80,8 +81,8 @@ def test_ten_thousand_organs() -> None:
         assert np.array_equal(organ.mask, before)
         pieces.append(len(names))
 
-    packs.on_ten_thousand(organs(), check)
-    assert all(pieces.count(number) > 300 for number in (0, 1, 2))
+    packs.on_many(organs(), check)
+    assert all(pieces.count(number) > many(300) for number in (0, 1, 2))
 
 
 def balls(random: np.random.Generator) -> np.ndarray:

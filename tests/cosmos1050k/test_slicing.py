@@ -206,7 +206,7 @@ def same(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 @pytest.mark.slow
-def test_ten_thousand_volumes() -> None:
+def test_many_volumes() -> None:
     """Anatomical slices of all orientations and slices along stored axes, of whole volumes and of boxes."""
 
     def check(volume: Stored) -> None:
@@ -238,7 +238,7 @@ def test_ten_thousand_volumes() -> None:
             with pytest.raises(IndexError):
                 cut[wrong]
 
-    packs.on_ten_thousand(volumes(), check)
+    packs.on_many(volumes(), check)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

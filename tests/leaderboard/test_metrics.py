@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from leaderboard.metrics import Truth, dices, score_masks
 from tests.leaderboard.dataset import disc, rectangle
+from tests.many import many
 
 Mask = NDArray[np.bool_]
 Pair = tuple[Mask, Mask]
@@ -68,7 +69,7 @@ def random_pair(rng: np.random.Generator, shape: tuple[int, int]) -> Pair:
 
 def test_equal_to_medpy_on_random_pairs() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(10_000):
+    for _ in range(many(10_000)):
         height, width = (int(side) for side in rng.integers(1, 65, 2))
         check(*random_pair(rng, (height, width)))
 

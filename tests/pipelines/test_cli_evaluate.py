@@ -15,7 +15,6 @@ from leaderboard.weights import shipped
 from pipelines.cli import app
 from tests.conftest import ROOT
 from tests.leaderboard.submissions import orders
-from tests.leaderboard.submissions.test_child import here
 
 
 @pytest.fixture
@@ -23,7 +22,8 @@ def folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project with its parameters and a built source of two patients; no processes are started."""
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     orders.built(project / "data/built", first=2)
-    monkeypatch.setattr(pool, "run", here)
+    run = pool.run
+    monkeypatch.setattr(pool, "run", lambda *given, **how: run(*given, **how | {"here": True}))
     return project
 
 

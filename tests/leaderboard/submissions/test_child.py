@@ -28,6 +28,12 @@ from tests.leaderboard.segmenters import Scripted, declaration
 from tests.leaderboard.submissions import orders
 
 
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child would change those of its process, which here runs other tests too."""
+    monkeypatch.setattr(pool, "single_threaded", lambda: None)
+
+
 @pytest.fixture
 def data(project: Path) -> Path:
     return orders.built(project / "data", first=2, second=3)
@@ -36,16 +42,6 @@ def data(project: Path) -> Path:
 @pytest.fixture
 def file(project: Path) -> Path:
     return orders.saved(tiny().state_dict(), project / "given.safetensors")
-
-
-def here(function: Callable[[Any], Any], tasks: list[Any], **how: Any) -> list[pool.Outcome[Any, Any]]:
-    """Instead of the pool of processes, each of which takes seconds to start."""
-    return [pool.Outcome(task, function(task)) for task in tasks]
-
-
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "run", here)
 
 
 def scored(project: Path, job: Job, file: Path) -> dict[str, Path]:
@@ -60,30 +56,27 @@ def parquet(results: Iterable[Path]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in results if path.name != MANIFEST}
 
 
-def by_evaluate(project: Path, job: Job, file: Path, **more: Any) -> dict[str, bytes]:
+def by_evaluate(project: Path, job: Job, file: Path) -> dict[str, bytes]:
     """What `cosmos weights --from` and `cosmos evaluate --model` make of the same file."""
     record, order = job.order.record, job.order
     whole = {} if record.base else {"architecture": record.architecture}
     assert finetuned.adopt(file, record.name, base=record.base, **whole) == "made"  # type: ignore[arg-type]
     run = evaluate(
-        record.name, job.data, project / "theirs", sources=tuple(order.sources), workers=1,
-        protocol_version=order.protocol_version, options=order.evaluate, board_rows=order.board_rows, **more,
+        record.name, job.data, project / "theirs", sources=tuple(order.sources), here=True,
+        protocol_version=order.protocol_version, options=order.evaluate, board_rows=order.board_rows,
     )  # fmt: skip
     assert run.declaration.kind == "finetuned"
     return parquet((project / "theirs").iterdir())
 
 
 @pytest.mark.slow
-def test_in_its_sandbox_the_child_gives_the_scores_of_evaluate(
-    project: Path, data: Path, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_its_sandbox_the_child_gives_the_scores_of_evaluate(project: Path, data: Path, file: Path) -> None:
     job, ticks = orders.job(data, file, "tiny"), []
     folder = workspace.prepare(project / "work", job, file)
     ended = sandbox.score(folder, lambda: ticks.append(workspace.progress(folder)))
     assert (ended.code, ended.reason) == (0, ""), ended.log
     found = workspace.results(folder)
     assert list(found) == ["first.parquet", "second.parquet", MANIFEST]
-    monkeypatch.setattr(pool, "run", here)
     assert parquet(found.values()) == by_evaluate(project, job, file)
     ours, theirs = (
         manifest_of(path, orders.NAME) for path in (found[MANIFEST], project / "theirs" / MANIFEST)
@@ -96,7 +89,6 @@ def test_in_its_sandbox_the_child_gives_the_scores_of_evaluate(
     assert {beat.doing for beat in ticks} >= {"scores"}
 
 
-@pytest.mark.usefixtures("inline")
 def test_a_mask_decoder_s_scores_are_those_of_evaluate(project: Path) -> None:
     data = orders.built(project / "data", first=1)
     random = torch.Generator().manual_seed(0)
@@ -112,7 +104,6 @@ def test_a_mask_decoder_s_scores_are_those_of_evaluate(project: Path) -> None:
     assert manifest_of(found[MANIFEST], orders.NAME).declaration.base == "sam_nano"
 
 
-@pytest.mark.usefixtures("inline")
 @pytest.mark.slow
 def test_only_some_sources_are_scored_on_the_board_of_all(project: Path, data: Path, file: Path) -> None:
     # Of each pair one case is on the board, of whichever source.
@@ -149,7 +140,6 @@ def test_a_killed_run_goes_on_where_it_was(
     assert workspace.prepare(project / "work", job, file) == folder
     assert sandbox.score(folder, lambda: None).code == 0
     assert held().items() >= killed.items()
-    monkeypatch.setattr(pool, "run", here)
     assert parquet(workspace.results(folder).values()) == by_evaluate(project, job, file)
 
 
@@ -201,7 +191,7 @@ def model(asked: list[str], fails: Callable[[int], bool]) -> Segmenter:
 
 
 @pytest.fixture
-def ready(project: Path, data: Path, file: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> Job:
+def ready(project: Path, data: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job in whose workspace the test runs."""
     job = orders.job(data, file, "tiny", limits=Limits(check_images=4))
     monkeypatch.chdir(workspace.prepare(project / "work", job, file))
@@ -258,14 +248,28 @@ def test_a_part_that_no_process_got_to_the_end_with_is_tried_again_and_never_cou
 
     def crashed(function: Any, tasks: list[Any], **how: Any) -> list[pool.Outcome[Any, Any]]:
         tried.append(how["label"])
-        if function is child._tried:
-            return here(lambda samples: None, tasks)
         return [pool.Outcome(task, None, "its process crashed (SIGSEGV)") for task in tasks]
 
     monkeypatch.setattr(pool, "run", crashed)
     with refused("8 parts could not be scored", "first/case0/CT: its process crashed (SIGSEGV)", "try again"):
         child.run(ready)
     assert len(tried) == child._TRIES
+
+
+def test_on_a_gpu_a_quick_check_whose_process_crashes_is_tried_again(
+    ready: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Any] = []
+
+    def crashed(function: Any, tasks: list[Any], **how: Any) -> list[pool.Outcome[Any, Any]]:
+        tried.append((function, how["workers"], how["timeout_s"]))
+        return [pool.Outcome(task, None, "its process crashed") for task in tasks]
+
+    monkeypatch.setattr(pool, "run", crashed)
+    samples = list(child._samples(ready, Machine(device="cuda")))
+    with refused("quick check: its process crashed"):
+        child._failure(samples, 10)
+    assert tried == [(child._tried, 1, 40)] * child._TRIES
 
 
 def test_as_many_processes_as_there_is_memory_for(ready: Job, monkeypatch: pytest.MonkeyPatch) -> None:

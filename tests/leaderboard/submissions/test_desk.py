@@ -14,7 +14,7 @@ from leaderboard.evaluate import RunManifest
 from leaderboard.finetuned import tensors_sha256
 from leaderboard.store.runs import LeftOut
 from leaderboard.submissions import keeper, terms
-from leaderboard.submissions.declared import Declared, on_base
+from leaderboard.submissions.declared import Declared, sum_on_base
 from leaderboard.submissions.desk import Desk
 from leaderboard.submissions.entry import Entry
 from leaderboard.submissions.keeper import Keeper
@@ -75,7 +75,7 @@ def test_a_decoder_is_kept_under_its_sum_and_known_by_its_base(
     assert entry.state == "queued"
     assert entry.part == "mask_decoder"
     assert file.stem == entry.tensors_sha256 == tensors_sha256(file)
-    assert entry.weights_sha256 == on_base("sam_nano", file.stem) == entry.record.weights_sha256
+    assert entry.weights_sha256 == sum_on_base("sam_nano", file.stem) == entry.record.weights_sha256
     assert not list((desk.queue.path.parent / "incoming").iterdir())
 
 

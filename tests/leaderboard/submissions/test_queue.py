@@ -1,4 +1,4 @@
-"""The queue against a plain model of it, step by step; and many threads and processes at it at once."""
+"""The queue: runs that fail or vanish, quotas, wishes for a board; threads and processes at it at once."""
 
 import multiprocessing
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,29 +20,9 @@ from leaderboard.submissions.connection import TOKEN as VARIABLE
 from leaderboard.submissions.connection import Away, Refusal, Tick, token_of
 from leaderboard.submissions.sandbox import Ended
 from leaderboard.submissions.worker import Settings
-from tests.leaderboard import dataset
 from tests.leaderboard.submissions.platform import CUT, TOKEN, Platform
 from tests.leaderboard.submissions.test_client import QUICK
 from tests.leaderboard.submissions.working import BYTES, WELL, Killed, at_work, ordered, scores
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("first", "second"):
-        dataset.build(folder, name, dataset.cases(1))
-    return folder
-
-
-@pytest.fixture
-def platform() -> Iterator[Platform]:
-    with Platform().running() as started:
-        yield started
-
-
-@pytest.fixture
-def settings(tmp_path: Path, data: Path) -> Settings:
-    return Settings(tmp_path / "work", data, "w", once=True, poll_s=0.05)
 
 
 @pytest.mark.parametrize("only", [("first", "second"), ("second",)])

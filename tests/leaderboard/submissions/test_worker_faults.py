@@ -1,7 +1,6 @@
 """What a worker does about faults of its own, and about what it can't read."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +13,8 @@ from leaderboard.submissions.connection import Tick
 from leaderboard.submissions.entry import LeaseLost
 from leaderboard.submissions.sandbox import Ended
 from leaderboard.submissions.worker import Settings
-from tests.leaderboard import dataset
 from tests.leaderboard.submissions.platform import OTHER, Platform
 from tests.leaderboard.submissions.working import WELL, Killed, at_work, ordered, scores
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    dataset.build(folder, "first", dataset.cases(1))
-    return folder
-
-
-@pytest.fixture
-def platform() -> Iterator[Platform]:
-    with Platform().running() as started:
-        yield started
-
-
-@pytest.fixture
-def settings(tmp_path: Path, data: Path) -> Settings:
-    return Settings(tmp_path / "work", data, "w", once=True, poll_s=0.05)
 
 
 @pytest.fixture
