@@ -24,11 +24,15 @@ repro: $(BASE)  ## raw files to board: index, dvc repro, print the board
 app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860, and a worker for what is submitted
 	@python -m app --workers 1
 
+# More than cores, since tests wait for servers, browsers and time limits.
+TESTS := python -m pytest -n $$(python -c 'import os; print(os.cpu_count() * 3 // 2)') --dist loadfile \
+	--no-loadscope-reorder
+
 test: lint      ## lint and the fast tests
-	@python -m pytest -n logical --dist loadfile -m 'not slow'
+	@$(TESTS) -m 'not slow'
 
 test-all: lint  ## lint and all tests
-	@COSMOS_TEST_ALL=1 python -m pytest -n logical --dist loadfile
+	@COSMOS_TEST_ALL=1 $(TESTS)
 
 lint: $(DEV)    ## style, types, and who may import whom
 	@ruff check --quiet .

@@ -323,6 +323,7 @@ def test_masks_are_drawn_without_sending_the_picture_again(page: Page) -> None:
     expect(layer(page, "legend")).to_have_text("<i>one</i>")
 
 
+@pytest.mark.slow
 def test_another_canvas_shows_the_same_prompts(page: Page, seen: Seen) -> None:
     page.mouse.click(*centre(page, 12, 20))
     layer(page, "prompts").press("b")
@@ -337,6 +338,7 @@ def test_another_canvas_shows_the_same_prompts(page: Page, seen: Seen) -> None:
     said(page, "^Undone. 1 positive, 0 negative, no box", "second")
 
 
+@pytest.mark.slow
 def test_a_canvas_that_was_hidden_shows_the_same_again(page: Page, seen: Seen) -> None:
     page.mouse.click(*centre(page, 12, 20))
     last(page, seen, Given(((12, 20, True),), None, "one"))

@@ -236,6 +236,7 @@ def test_a_dicom_series_in_a_zip(page: Page, address: str, tmp_path: Path) -> No
     expect(facts).to_contain_text("HU")
 
 
+@pytest.mark.slow
 def test_a_broken_upload_is_explained(page: Page, address: str, tmp_path: Path) -> None:
     open_demo(page, address)
     name = page.locator(".demo-facts strong").first.inner_text()

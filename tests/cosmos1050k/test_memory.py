@@ -99,6 +99,7 @@ def test_memory_is_bounded_and_flat_over_cases(tmp_path: Path, view: str) -> Non
     assert last < twice + 10 * MB
 
 
+@pytest.mark.slow
 def test_many_masks_take_little_more(tmp_path: Path) -> None:
     """Eighty structures, each in a file as large as half the volume."""
     shape, count = (192, 192, 192), 80

@@ -110,6 +110,7 @@ def test_the_values_drawn_are_those_that_the_container_s_own_library_reads(built
         assert any(raw_pictures.holds(picture, one.values) for picture in candidates), row["image_id"]
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_files_and_others_differ(built: Built, tmp_path: Path) -> None:
     for name in ("one", "same"):
         phantoms.write(built.source.slug, tmp_path / name, patients=1, seed=5)
@@ -120,6 +121,7 @@ def test_equal_seeds_give_equal_files_and_others_differ(built: Built, tmp_path: 
     assert one != {name: built.found.sums.get(name) for name in one}  # of seed 0
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = phantoms.write("acdc", tmp_path / "raw")
     through_the_pool = built_from("acdc", truth, tmp_path)

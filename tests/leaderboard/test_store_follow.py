@@ -51,6 +51,7 @@ def offsets(size: int) -> list[int]:
     return sorted(edges | set(range(0, size, size // 8)))
 
 
+@pytest.mark.slow
 def test_a_half_written_board_leaves_the_last_one(three: list[Path], tmp_path: Path) -> None:
     publish(three[0], tmp_path)
     reader, whole = BoardReader(tmp_path), three[1].read_bytes()
@@ -201,6 +202,7 @@ def test_a_board_that_stays_damaged_is_told_of_once(
     assert len(caplog.messages) == 1
 
 
+@pytest.mark.slow
 def test_many_threads_while_boards_come_and_go(three: list[Path], tmp_path: Path) -> None:
     publish(three[0], tmp_path)
     reader, over = BoardReader(tmp_path), threading.Event()

@@ -126,7 +126,13 @@ def two(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Scored:
 FEW = boards.BoardOptions(bootstrap_draws=100)
 
 
-@pytest.mark.parametrize(("damage", "source", "reason"), LEFT_OUT)
+@pytest.mark.parametrize(
+    ("damage", "source", "reason"),
+    [
+        pytest.param(*one, marks=[pytest.mark.slow] if number % 3 else [])
+        for number, one in enumerate(LEFT_OUT)
+    ],
+)
 def test_scores_that_do_not_fit_are_left_out_with_a_line(
     two: Scored, tmp_path: Path, damage: Change, source: str | None, reason: str
 ) -> None:
@@ -232,7 +238,15 @@ def test_nothing_left_is_one_line_and_the_old_board_stays(two: Scored, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "'; DROP TABLE scores; --", "x" * 10_000, "..", ""]
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "..",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("'; DROP TABLE scores; --", "x" * 10_000, "")
+        ),
+    ],
 )
 def test_a_name_that_is_none_is_refused(two: Scored, tmp_path: Path, name: str) -> None:
     other = two.copy(tmp_path)

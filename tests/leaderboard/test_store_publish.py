@@ -16,6 +16,7 @@ from leaderboard.store.build import BoardOptions
 from leaderboard.store.publish import ARCHIVE, CURRENT, archived, build_id, publish
 from leaderboard.store.read import BoardReader
 from tests.leaderboard.boards import Scored
+from tests.many import many
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -153,7 +154,7 @@ def test_a_publisher_that_is_killed_leaves_a_whole_board(three: list[Path], tmp_
     with child(_READ, tmp_path) as other:
         assert other.stdin is not None
         assert other.stdout is not None
-        for _ in range(20):
+        for _ in range(many(60)):
             with child(_PUBLISH, tmp_path, *three) as process:
                 assert process.stdout is not None
                 assert process.stdout.readline() == "ready\n"

@@ -44,7 +44,8 @@ def as_set(masks: list[np.ndarray]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("height", "width"), [(97, 64), (300, 500), pytest.param(1024, 700, marks=pytest.mark.slow)]
+    ("height", "width"),
+    [(97, 64), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((300, 500), (1024, 700)))],
 )
 @pytest.mark.parametrize("prompt_batch", [1, 64])
 def test_the_same_set_of_masks(height: int, width: int, prompt_batch: int) -> None:

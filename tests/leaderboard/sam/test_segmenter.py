@@ -60,7 +60,10 @@ def test_every_strategy(strategy: str, count: int, prompt_batch: int) -> None:
 
 
 @pytest.mark.parametrize("gray", [False, True])
-@pytest.mark.parametrize(("height", "width"), [(97, 64), (256, 256), (300, 1000), (1, 40), (3000, 2500)])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(97, 64), (256, 256), (300, 1000), (1, 40), pytest.param(3000, 2500, marks=pytest.mark.slow)],
+)
 def test_every_size(height: int, width: int, gray: bool) -> None:
     agree(tiny(1), picture(height, width, gray=gray), prompted("S6", 2, height, width), 1)
 

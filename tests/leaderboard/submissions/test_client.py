@@ -270,14 +270,20 @@ def test_weights_that_never_come_are_given_up(platform: Platform, worker: WorkSe
     assert len(platform.calls("weights")) == QUICK.tries
 
 
-def test_scores_wait_for_a_server_that_is_away(tmp_path: Path) -> None:
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[io.FileIO]:
+    path = tmp_path / "content"
+    path.write_bytes(BYTES)
+    with io.FileIO(path) as opened:
+        yield opened
+
+
+def test_scores_wait_for_a_server_that_is_away(file: io.FileIO) -> None:
     """More often than it is asked otherwise, and ticking meanwhile."""
     platform, ticks = Platform(leases={LEASE: "s1"}), []
     with platform.running():
         worker = WorkServer(platform.address, TOKEN, patience=QUICK)
-    handed = threading.Thread(
-        target=worker.put, args=(LEASE, "first", io.FileIO(written(tmp_path, BYTES)), lambda: ticks.append(1))
-    )
+    handed = threading.Thread(target=worker.put, args=(LEASE, "first", file, lambda: ticks.append(1)))
     handed.start()
     time.sleep(1)
     with platform.running():
@@ -286,18 +292,18 @@ def test_scores_wait_for_a_server_that_is_away(tmp_path: Path) -> None:
         assert worker.finish(LEASE, b"{}", nothing) == "scored"
         assert platform.manifests == {"s1": b"{}"}
         with pytest.raises(LeaseLost):
-            worker.put(LEASE, "first", io.FileIO(written(tmp_path, BYTES)), nothing)
+            worker.put(LEASE, "first", file, nothing)
     assert len(ticks) > QUICK.tries
 
 
 def test_a_tick_ends_what_is_being_sent_or_taken(
-    platform: Platform, worker: WorkServer, tmp_path: Path
+    platform: Platform, worker: WorkServer, file: io.FileIO, tmp_path: Path
 ) -> None:
     def lost() -> None:
         raise LeaseLost("over")
 
     with pytest.raises(LeaseLost, match="over"):
-        worker.put(LEASE, "first", io.FileIO(written(tmp_path, BYTES)), lost)
+        worker.put(LEASE, "first", file, lost)
     with pytest.raises(LeaseLost, match="over"):
         worker.weights(LEASE, order(), tmp_path / "w", lost)
     assert not platform.scores
@@ -310,8 +316,3 @@ def test_the_state_of_what_there_is(platform: Platform, worker: WorkServer) -> N
     platform.states["s1"] = "published"
     assert worker.state("s1") == "published"
     assert worker.state("s2") is None
-
-
-def written(folder: Path, content: bytes) -> Path:
-    (folder / "content").write_bytes(content)
-    return folder / "content"

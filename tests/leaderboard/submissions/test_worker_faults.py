@@ -31,6 +31,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 def test_the_longer_it_waits_the_more_often_it_is_at_fault_itself(
     platform: Platform, settings: Settings, waited: list[float]
 ) -> None:

@@ -116,7 +116,7 @@ def _all(split: Any) -> list[Example]:
     return list(Examples(DATA, SOURCES, split))
 
 
-@pytest.mark.parametrize("stop", [0, 3, 6, 9])
+@pytest.mark.parametrize("stop", [3, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (0, 6, 9))])
 def test_a_killed_run_ends_with_the_same_weights(
     data: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
