@@ -22,6 +22,7 @@ def main() -> None:
         max_upload_bytes=given.max_upload * MEGABYTE,
         root_path=given.root_path,
         workers=given.workers,
+        metrics_port=given.metrics_port,
     )
     try:
         host, port = host_and_port()
@@ -32,7 +33,10 @@ def main() -> None:
         parser.error(str(error))
     from app.server import serve
 
-    serve(options, listening)
+    try:
+        serve(options, listening)
+    except InputError as error:
+        parser.error(str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         default=default.workers,
         help="score what is submitted, by so many processes on this machine (%(default)s)",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="N",
+        default=default.metrics_port,
+        help="tell Prometheus how it goes, at http://127.0.0.1:N/metrics (off)",
     )
     return parser
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import leaderboard
+from app import analyses, leaderboard
 from app.demo import tab as demo
 from app.demo.linked import DEMO
 from app.page_uploads import SWEEP
@@ -17,6 +17,7 @@ from leaderboard.demo.engine import Engine
 from leaderboard.demo.notice import NOTICE
 from leaderboard.demo.samples import Samples
 from leaderboard.demo.sessions import Sessions
+from leaderboard.store.publish import STATE
 from leaderboard.store.read import BoardReader
 from leaderboard.submissions.desk import Desk
 
@@ -30,7 +31,8 @@ LEADERBOARD = "leaderboard"
 #: A link to another tab than the first opens it, as a click would: of other pages nothing is asked for that.
 _OPEN = f"""() => {{
     const tab = new URLSearchParams(location.search).get('tab');
-    if ({[DEMO, SUBMIT]}.includes(tab)) document.getElementById(`${{tab}}-tab-button`).click();
+    const others = {[DEMO, analyses.ANALYSES, SUBMIT]};
+    if (others.includes(tab)) document.getElementById(`${{tab}}-tab-button`).click();
 }}"""
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 100
@@ -59,12 +61,14 @@ def build_app(
     sessions: Sessions,
     desk: Desk | None = None,
     notice: str = "",
+    state: Path = STATE,
 ) -> gr.Blocks:
     """The app on a board; it follows the board that is published.
 
     Args:
         desk: what takes submissions; None: nothing does.
         notice: what every page says of how the app is run.
+        state: the folder in which the analyses of boards lie.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=SWEEP) as app:
         gr.HTML(HEADER, apply_default_css=False, elem_classes="board-html")
@@ -77,8 +81,10 @@ def build_app(
                 leaderboard.tab(app, reader, notices, samples, engine)
             with gr.Tab("Demo", id=DEMO, elem_id="demo-tab") as trying:
                 demo.tab(app, trying, reader, engine, samples, sessions)
+            with gr.Tab("Analyses", id=analyses.ANALYSES, elem_id="analyses-tab") as analysing:
+                analyses.tab(analysing, reader, state)
             with gr.Tab("Submit", id=SUBMIT, elem_id="submit-tab") as submitting:
-                submit.tab(submitting, (ranking, trying), desk)
+                submit.tab(submitting, (ranking, trying, analysing), desk)
         app.load(None, js=_OPEN)
     app.state_session_capacity = _PAGES_REMEMBERED
     _sign(app)

@@ -29,7 +29,8 @@ class Options:
     `state`: the folder of the published boards; `data`: of the built sources; `private`: also pictures of
     sources that may not be redistributed are shown. `root_path`: the path that a proxy puts the app under.
     `read_only`: nothing is written to `state`; `notice` is what every page says of that. `workers`: so many
-    processes on this machine score what is submitted.
+    processes on this machine score what is submitted. `metrics_port`: where Prometheus on this
+    machine asks; 0: nowhere.
     """
 
     state: Path = STATE
@@ -40,6 +41,7 @@ class Options:
     read_only: bool = False
     notice: str = ""
     workers: int = 0
+    metrics_port: int = 0
 
 
 def in_space(environ: Mapping[str, str] = os.environ) -> bool:

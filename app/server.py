@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,6 +29,9 @@ from leaderboard.store.read import BoardReader
 from leaderboard.submissions.desk import Desk
 from leaderboard.submissions.local import LocalWorkers
 from leaderboard.submissions.worker import WORK
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
 
 #: What the libraries would tell other hosts, and that they are not to; read when they are imported.
 SILENT = {
@@ -71,7 +75,9 @@ def build_server(options: Options) -> FastAPI:
     server.add_middleware(PageUploads, folder=uploads, most_bytes=options.max_upload_bytes)
     server.add_middleware(SameOrigin)
     server.add_middleware(Headers)
-    blocks = build_app(reader, engine, samples, sessions, desk, options.notice)
+    if options.metrics_port:
+        server.state.metrics = _metrics(server, options, desk)
+    blocks = build_app(reader, engine, samples, sessions, desk, options.notice, options.state)
     # Gradio checks the paths that a client names once its own server was launched alone; here it never is.
     blocks.has_launched = True
     gr.mount_gradio_app(
@@ -93,6 +99,15 @@ def build_server(options: Options) -> FastAPI:
     return server
 
 
+def _metrics(server: FastAPI, options: Options, desk: Desk | None) -> "Metrics":
+    """What is counted for Prometheus, in front of all else."""
+    from app.metrics import Counted, Metrics
+
+    metrics = Metrics(options.state, desk.queue if desk else None)
+    server.add_middleware(Counted, metrics=metrics)
+    return metrics
+
+
 def _desk(options: Options) -> Desk | None:
     """What takes submissions; none where nothing may be written, or another server does already."""
     if options.read_only:
@@ -105,10 +120,18 @@ def _desk(options: Options) -> Desk | None:
 
 
 def serve(options: Options, listening: socket.socket) -> None:
-    """Runs the app on a bound socket, until Ctrl+C or SIGTERM."""
+    """Runs the app on a bound socket, until Ctrl+C or SIGTERM.
+
+    Raises:
+        InputError: the port for metrics can't be listened on.
+    """
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     app = build_server(options)
+    if options.metrics_port:
+        from leaderboard.submissions.metrics import expose
+
+        expose(app.state.metrics.registry, options.metrics_port)
     # A view makes tens of thousands of objects and hardly a cycle: what is here by now is not searched again.
     gc.collect()
     gc.freeze()

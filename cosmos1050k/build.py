@@ -1,5 +1,6 @@
 """Builds one source: cases over processes, each a unit on disk; then shards, table of cases, manifest."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from cosmos1050k import pool, readers, release, shard_writer, sources, splits, units
+from cosmos1050k import exclusions, pool, readers, release, shard_writer, sources, splits, units
 from cosmos1050k.errors import BadFile, InputError
+from cosmos1050k.exclusions import Exclusion
 from cosmos1050k.index import RawIndex
 from cosmos1050k.shard_writer import BuiltCase
-from cosmos1050k.shards import Manifest, Skipped
+from cosmos1050k.shards import Excluded, Manifest, Skipped
 from cosmos1050k.source import Case, Source
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 ROWS = "rows.parquet"
 DIGEST = "digest"
+#: Of a case without some slices: those that would else be rows.
+LEFT_OUT = "left_out.json"
 
 
 class BuildOptions(BaseModel):
@@ -44,6 +48,7 @@ class _Task:
     sizes: dict[str, int]
     units: units.Units
     key: str
+    without: tuple[int, ...] = ()
 
 
 def build(
@@ -56,6 +61,7 @@ def build(
     workers: int | None = None,
     case_timeout_s: float = 600,
     store: units.Units | None = None,
+    excluded: Path = exclusions.EXCLUSIONS,
 ) -> Manifest:
     """Builds a source into the folder `out`, replacing what was there only when the new build is whole.
 
@@ -65,14 +71,17 @@ def build(
         workers: processes; all cores if not given.
         case_timeout_s: a case that takes longer is skipped.
         store: where finished cases are kept.
+        excluded: the list of bad samples, which are left out.
 
     Returns:
         The manifest, which lists the cases that were skipped and why.
 
     Raises:
-        InputError: nothing of the source could be built; the text says why, `out` is as it was.
+        InputError: nothing of the source could be built, or the list of bad samples is not in order; the
+            text says why, `out` is as it was.
     """
     module = sources.get(slug)
+    lines = [line for line in exclusions.load(excluded) if line.source == slug]
     root = sources.raw_root(module.SOURCE, raw)
     store = store or units.Units("build")
     raw_files = release.files(root)
@@ -80,7 +89,8 @@ def build(
     skipped = [_skipped(problem) for problem in unfit + release.problems(root)]
     if not cases:
         raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
-    tasks, unready = _plan(module.SOURCE, cases, index, root, raw_files, store)
+    lines = exclusions.of_cases(lines, {case.case for case in cases}, phantom=index.phantom)
+    tasks, unready = _plan(module.SOURCE, cases, lines, index, root, raw_files, store)
     skipped += unready
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
@@ -90,9 +100,14 @@ def build(
         if outcome.failure:
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
     built = [_finished(task) for task in tasks if store.has(task.key)]
+    left_out = {(task.case.case, number) for task in tasks for number in _left_out(task)}
+    unread = {entry.case for entry in skipped}
+    lines = exclusions.of_slices(lines, left_out, unread, phantom=index.phantom)
     if not any(case.rows for case in built):
-        raise InputError(f"{slug}: {_nothing(skipped, 'no slice holds a labelled object')}")
-    return _assemble(slug, built, skipped, out, options or BuildOptions(), phantom=index.phantom)
+        otherwise = f"{excluded.name} leaves nothing of it" if lines else "no slice holds a labelled object"
+        raise InputError(f"{slug}: {_nothing(skipped, otherwise)}")
+    bad = [Excluded(case=line.case, slice=line.slice, reason=line.reason) for line in lines]
+    return _assemble(slug, built, skipped, bad, out, options or BuildOptions(), phantom=index.phantom)
 
 
 def _nothing(skipped: Sequence[Skipped], otherwise: str) -> str:
@@ -117,16 +132,21 @@ def _skipped(problem: BadFile) -> Skipped:
 def _plan(
     source: Source,
     cases: Sequence[Case],
+    lines: Sequence[Exclusion],
     index: RawIndex,
     root: Path,
     raw_files: Mapping[str, Path],
     store: units.Units,
 ) -> tuple[list[_Task], list[Skipped]]:
     """The tasks whose files are all the release's, and the cases skipped for the first that isn't."""
-    split_of = splits.assign(source.slug, cases)
+    split_of = splits.assign(source.slug, cases)  # of all: what is left out moves no other case
+    bad = exclusions.by_case(lines)
     sums, sizes = index.sums, index.sizes
     tasks, skipped = [], []
     for case in cases:
+        slices = bad.get(case.case, frozenset())
+        if slices is None:
+            continue
         problems = (_problem(source, root, name, index, raw_files) for name in case.files)
         problem = next(filter(None, problems), None)
         if problem is not None:
@@ -135,12 +155,18 @@ def _plan(
         split = case.split or split_of[case.patient]
         names = [*case.files, *(other for name in case.files for other in readers.partners(name, sums))]
         own = {name: sums[name] for name in names}
+        without = tuple(sorted(slices))
         key = units.key(
-            version=VERSION, source=source.slug, case=case.model_dump(mode="json"), split=split, files=own
+            version=VERSION,
+            source=source.slug,
+            case=case.model_dump(mode="json"),
+            split=split,
+            files=own,
+            **({"without": without} if without else {}),  # the key of a whole case is as it ever was
         )
         paths = {name: raw_files.get(name, root / name) for name in names}
         own_sizes = {name: sizes[name] for name in names}
-        tasks.append(_Task(case, source.slug, split, paths, own, own_sizes, store, key))
+        tasks.append(_Task(case, source.slug, split, paths, own, own_sizes, store, key, without))
     return tasks, skipped
 
 
@@ -180,7 +206,7 @@ def _build_case(task: _Task) -> None:
         if not path.is_file() or path.stat().st_size != size:
             raise BadFile(name, "changed since it was indexed", f"run `cosmos index {task.source}`")
     try:
-        rows = rows_of(task.case, task.source, task.split, task.paths, task.sums)
+        rows = rows_of(task.case, task.source, task.split, task.paths, task.sums, task.without)
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:
@@ -190,6 +216,16 @@ def _build_case(task: _Task) -> None:
     with task.units.write(task.key) as folder:
         shard_writer.write_rows(folder / ROWS, rows.table, row_group_rows=max(rows.table.num_rows, 1))
         (folder / DIGEST).write_text(rows.digest)
+        if task.without:
+            (folder / LEFT_OUT).write_text(json.dumps(rows.left_out))
+
+
+def _left_out(task: _Task) -> list[int]:
+    """The slices that a finished task left out."""
+    if not task.without or not task.units.has(task.key):
+        return []
+    found: list[int] = json.loads((task.units.path(task.key) / LEFT_OUT).read_text())
+    return found
 
 
 def _finished(task: _Task) -> BuiltCase:
@@ -209,6 +245,7 @@ def _assemble(
     slug: str,
     built: list[BuiltCase],
     skipped: list[Skipped],
+    excluded: list[Excluded],
     out: Path,
     options: BuildOptions,
     *,
@@ -224,4 +261,5 @@ def _assemble(
             row_group_rows=options.row_group_rows,
             shard_bytes=options.shard_mb * 2**20,
             phantom=phantom,
+            excluded=excluded,
         )

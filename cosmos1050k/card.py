@@ -1,24 +1,31 @@
-"""Renders the dataset card, `README.md`: a header for `load_dataset`, then `card.md` with its counts."""
+"""Renders the dataset card, `README.md`: a header for `load_dataset`, then `card.md` with its counts; and
+what lies beside it: its charts and pictures, and the Croissant metadata.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
 
-from cosmos1050k import sources, taxonomy
+from cosmos1050k import card_charts, card_gallery, croissant, reference, sources, taxonomy
 from cosmos1050k.notices import notices
 from cosmos1050k.schema import SPLITS, card_features
 from cosmos1050k.shards import Manifest, dataset_version, load_manifest
 
 CARD = Path(__file__).with_name("README.md")
 PROSE = Path(__file__).with_name("card.md")
+#: Beside the card: the folder of its charts and pictures, and its metadata.
+ASSETS, METADATA = "assets", "croissant.json"
 #: The configuration that `load_dataset("cosmos1050k")` takes.
 ALL = "all"
 #: The paper's sources, images, masks, modalities, objects and object–modality pairs.
 PAPER = (53, 1_050_311, 6_033_198, 18, 84, 125)
+#: A table of more lines is folded; of more skipped cases or exclusions a source's manifest tells.
+_LONG, _MANY = 20, 5
 
 
 def render(slugs: Sequence[str], data: Path) -> str:
@@ -31,6 +38,10 @@ def render(slugs: Sequence[str], data: Path) -> str:
     prose = Template(PROSE.read_text()).substitute(
         notices=_notices(manifests),
         totals=_totals(manifests),
+        charts=_charts(),
+        gallery=_gallery(manifests),
+        missing=_missing(manifests),
+        faults=_faults(manifests),
         sources=_sources(manifests),
         pairs=_pairs(manifests),
         licences=_licences(slugs),
@@ -40,6 +51,18 @@ def render(slugs: Sequence[str], data: Path) -> str:
     )
     header = yaml.safe_dump(_header(manifests), sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{header}---\n\n{prose}"
+
+
+def beside(slugs: Sequence[str], data: Path) -> dict[str, bytes]:
+    """Name relative to the card → a file that lies beside it; the same build gives the same bytes.
+
+    Raises:
+        InputError: one of the sources is not built, or damaged.
+    """
+    charts = {name: text.encode() for name, text in card_charts.charts(slugs, data).items()}
+    pictures = charts | card_gallery.sheets(slugs, data)
+    files = {f"{ASSETS}/{name}": content for name, content in pictures.items()}
+    return {**files, METADATA: croissant.text(slugs, data).encode()}
 
 
 def _header(manifests: Sequence[Manifest]) -> dict[str, Any]:
@@ -126,20 +149,69 @@ def _counts(manifests: Sequence[Manifest]) -> tuple[int, ...]:
     )
 
 
+def _folded(summary: str, body: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def _charts() -> str:
+    return "\n\n".join(f"![{title}]({ASSETS}/{file})" for file, title in card_charts.CHARTS.items())
+
+
+def _gallery(manifests: Sequence[Manifest]) -> str:
+    """A sheet per modality, and which pairs have no picture."""
+    plan = card_gallery.plan(manifests)
+    parts = []
+    for modality, shown in plan.sheets.items():
+        names = ", ".join(picture.object for picture in shown)
+        parts.append(f"### {modality}\n\n![{names}]({ASSETS}/{card_gallery.sheet_name(modality)})")
+    if plan.withheld:
+        parts.append(f"No picture, since their sources must not be passed on: {', '.join(plan.withheld)}.")
+    return "\n\n".join(parts)
+
+
 def _sources(manifests: Sequence[Manifest]) -> str:
-    rows = [
-        [
-            sources.get(m.source).SOURCE.name + (" **(phantom)**" if m.phantom else ""),
-            ", ".join(m.modalities),
-            m.patients,
-            m.cases,
-            *(f"{m.splits.get(split, 0):,}" for split in SPLITS),
-            len(m.skipped),
-            f"`{m.version[:12]}`",
-        ]
-        for m in manifests
+    rows = []
+    for m in manifests:
+        source = sources.get(m.source).SOURCE
+        rows.append(
+            [
+                source.name + (" **(phantom)**" if m.phantom else ""),
+                ", ".join(m.modalities),
+                m.patients,
+                f"{m.cases:,}" + (f" of {source.labelled:,}" if source.labelled and not m.phantom else ""),
+                *(f"{m.splits.get(split, 0):,}" for split in SPLITS),
+                f"{_masks(m):,}",
+                _whole(m),
+                len(m.skipped),
+                len(m.excluded),
+                f"`{m.version[:12]}`",
+            ]
+        )
+    head = [
+        "source",
+        "modalities",
+        "patients",
+        "cases",
+        *SPLITS,
+        "masks",
+        "whole release",
+        "skipped",
+        "excluded",
     ]
-    return _table(["source", "modalities", "patients", "cases", *SPLITS, "cases skipped", "version"], rows)
+    return _table([*head, "version"], rows)
+
+
+def _masks(manifest: Manifest) -> int:
+    return sum(count.instances for count in manifest.pairs.values())
+
+
+def _whole(manifest: Manifest) -> str:
+    """How a build stands to the reference version of its source."""
+    verdict = reference.verdict(manifest.source, manifest)
+    known = reference.load().get(manifest.source)
+    if known is None or verdict == "phantom":
+        return "not known" if known is None else "–"
+    return f"{verdict}: {known.rows:,} images"
 
 
 def _pairs(manifests: Sequence[Manifest]) -> str:
@@ -149,10 +221,75 @@ def _pairs(manifests: Sequence[Manifest]) -> str:
         for name, count in manifest.pairs.items():
             images[name] += count.images
             instances[name] += count.instances
-    return _table(
-        ["object–modality pair", "images", "masks"],
-        [[name, f"{images[name]:,}", f"{instances[name]:,}"] for name in sorted(images)],
-    )
+    rows = [[name, f"{images[name]:,}", f"{instances[name]:,}"] for name in sorted(images)]
+    table = _table(["object–modality pair", "images", "masks"], rows)
+    return table if len(rows) <= _LONG else _folded(f"{len(rows)} object–modality pairs", table)
+
+
+def _missing(manifests: Sequence[Manifest]) -> str:
+    """What the paper's sources give and this build has not; the sample and phantoms are none of these."""
+    own = {slug: found for slug in sources.slugs() if (found := sources.get(slug).SOURCE).package is None}
+    real = {m.source: m for m in manifests if m.source in own and not m.phantom}
+    reported = {taxonomy.pair(name, m) for m, names in taxonomy.REPORTED.items() for name in names}
+    known = taxonomy.kept_pairs()
+    pairs = known.keys() & {name for m in real.values() for name in m.pairs}
+    rows, lines = [], []
+    for modality in taxonomy.MODALITIES:
+        givers = [slug for slug, source in own.items() if modality in source.modalities]
+        of_it = {entry.pair: entry.object for entry in known.values() if entry.modality == modality}
+        counts = [count for m in real.values() for name, count in m.pairs.items() if name in of_it]
+        rows.append(
+            [
+                modality,
+                f"{len(real.keys() & set(givers))} of {len(givers)}",
+                f"{len(pairs & of_it.keys())} of {len(of_it)}",
+                f"{sum(m.modalities.get(modality, 0) for m in real.values()):,}",
+                f"{sum(count.instances for count in counts):,}",
+            ]
+        )
+        lacking = [f"**{of_it[p]}**" if p in reported else of_it[p] for p in of_it if p not in pairs]
+        if lacking:
+            lines.append(f"- {modality}: {', '.join(lacking)}")
+    parts = [
+        f"This build has {len(real)} of the paper's {PAPER[0]} sources, and {len(reported & pairs)} of the "
+        f"{len(reported)} pairs whose results it prints. It prints no number of images or masks per source, "
+        f"and its list of {PAPER[5]} pairs is not at hand: the {len(known)} below are what the sources' "
+        "labels give. The sample and synthetic images do not count here.",
+        _table(["modality", "sources here", "pairs here", "images", "masks"], rows),
+    ]
+    if absent := [f"- [{one.name}]({one.homepage}): {one.access}" for s, one in own.items() if s not in real]:
+        parts.append(
+            _folded(f"{len(absent)} missing sources, and how their files are had", "\n".join(absent))
+        )
+    if lines:
+        summary = f"{len(known) - len(pairs)} missing pairs; in bold those whose results the paper prints"
+        parts.append(_folded(summary, "\n".join(lines)))
+    return "\n\n".join(parts)
+
+
+def _faults(manifests: Sequence[Manifest]) -> str:
+    """What differs in a source from what its name promises: by its file, by its build, by exclusions."""
+    lines = []
+    for manifest in manifests:
+        source = sources.get(manifest.source).SOURCE
+        if source.note:
+            lines.append(f"- {source.name}: {source.note}")
+        lines += _listed(source.name, "skipped", [f"{one.case}: {one.reason}" for one in manifest.skipped])
+        excluded = [
+            f"{one.case}{'' if one.slice is None else f', slice {one.slice}'}: {one.reason}"
+            for one in manifest.excluded
+        ]
+        lines += _listed(source.name, "excluded", excluded)
+    text = "\n".join(lines) or "None is known of the sources of this build."
+    return text if len(lines) <= _LONG else _folded(f"{len(lines)} notes", text)
+
+
+def _listed(name: str, what: str, items: Sequence[str]) -> Iterator[str]:
+    """One line for what was left out of a source; the first few in full."""
+    if items:
+        more = f"; and {len(items) - _MANY:,} more, see its manifest" if len(items) > _MANY else ""
+        found = "; ".join(escape(item, quote=False) for item in items[:_MANY])
+        yield f"- {name}: {len(items):,} {what}: {found}{more}"
 
 
 def _licences(slugs: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class CaseRows:
-    """The rows of one case and the sha256 over their decoded content, row by row."""
+    """The rows of one case, the sha256 over their decoded content, row by row, and what was left out."""
 
     table: pa.Table
     digest: str
+    left_out: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class Tile:
 
 
 def rows_of(
-    case: Case, source: str, split: str, paths: Mapping[str, Path], sums: Mapping[str, str]
+    case: Case,
+    source: str,
+    split: str,
+    paths: Mapping[str, Path],
+    sums: Mapping[str, str],
+    without: Collection[int] = (),
 ) -> CaseRows:
     """Builds the rows of one case.
 
@@ -56,6 +62,7 @@ def rows_of(
         split: train, validation or test.
         paths: raw file → where it lies, for every file of the case.
         sums: raw file → sha256, for the same files and those that belong to them (`readers.partners`).
+        without: slices to leave out, as `slice_index` has them.
 
     Raises:
         BadFile: a file is missing or damaged, or image and mask don't fit each other.
@@ -73,12 +80,17 @@ def rows_of(
     content = hashlib.sha256()
     rows: list[dict[str, Any]] = []
     batches: list[pa.RecordBatch] = []
+    left_out: list[int] = []
     for index in _wanted(case, opened.depth):
         instances = kept(opened, index)
         if not instances:
             continue
+        number = -1 if case.view == "picture" else index
+        if number in without:
+            left_out.append(number)
+            continue
         picture = _picture(case, opened.image[index])
-        place = {**shared, "slice_index": -1 if case.view == "picture" else index}
+        place = {**shared, "slice_index": number}
         for tile in tiles(instances, opened.size):
             row, digest = _row(case.case, picture, tile, opened.size, place)
             rows.append(row)
@@ -87,7 +99,7 @@ def rows_of(
             batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
             rows.clear()
     batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
-    return CaseRows(pa.Table.from_batches(batches), content.hexdigest())
+    return CaseRows(pa.Table.from_batches(batches), content.hexdigest(), tuple(left_out))
 
 
 def _raw_sha256(case: Case, sums: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from cosmos1050k import taxonomy
 from cosmos1050k.schema import SCHEMA, SMALL_AREA, SPLITS
-from cosmos1050k.shards import CASES, CASES_SCHEMA, Count, Manifest, Shard, Skipped
+from cosmos1050k.shards import CASES, CASES_SCHEMA, Count, Excluded, Manifest, Shard, Skipped
 from cosmos1050k.units import MANIFEST
 
 #: Columns worth statistics: those a reader filters by. Over PNG bytes they would only fill the footer.
@@ -54,6 +54,7 @@ def write_source(
     row_group_rows: int,
     shard_bytes: int,
     phantom: bool = False,
+    excluded: Iterable[Excluded] = (),
 ) -> Manifest:
     """Writes the folder of one source; the same cases give the same bytes.
 
@@ -61,6 +62,7 @@ def write_source(
         built: in the source's order; those without rows are only counted.
         shard_bytes: a shard is closed by the case that reaches this size.
         phantom: the raw files are synthetic.
+        excluded: what was left out, for the manifest.
     """
     cases = [case for case in built if case.rows]
     tally = _Tally()
@@ -93,6 +95,7 @@ def write_source(
         pairs=tally.counts("pair"),
         shards=tuple(shards),
         skipped=tuple(skipped),
+        excluded=tuple(excluded),
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n")
     return manifest

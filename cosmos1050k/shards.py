@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.units import MANIFEST
@@ -56,11 +56,20 @@ class Skipped(_Closed):
     reason: str
 
 
+class Excluded(_Closed):
+    """What `exclusions.csv` left out: a case, or one slice of it."""
+
+    case: str
+    slice: int | None
+    reason: str
+
+
 class Manifest(_Closed):
     """What a build of one source holds. `version` is the sha256 over its cases' decoded content, in order.
 
     `phantom`: it was built from synthetic files, and its numbers say nothing about the source. `cases` have
-    rows; `empty` were read too, and no slice of them holds an object that is kept.
+    rows; `empty` were read too, and no slice of them holds an object that is kept. `excluded` is not written
+    when there is none.
     """
 
     source: str
@@ -76,6 +85,7 @@ class Manifest(_Closed):
     pairs: dict[str, Count]
     shards: tuple[Shard, ...]
     skipped: tuple[Skipped, ...]
+    excluded: tuple[Excluded, ...] = Field(default=(), exclude_if=lambda excluded: not excluded)
 
 
 def load_manifest(folder: Path) -> Manifest:

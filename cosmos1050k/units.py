@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cosmos1050k import locks
+from cosmos1050k import disk, locks
 from cosmos1050k.errors import InputError
 
 UNITS = Path("data/units")
@@ -42,18 +42,23 @@ class Units:
 
     @contextmanager
     def write(self, key: str) -> Iterator[Path]:
-        """A temporary folder that becomes the unit when the block ends without an error."""
+        """A temporary folder that becomes the unit when the block ends without an error.
+
+        Raises:
+            Fatal: the disk does not take it.
+        """
         temporary = self.folder / f".{key}.{uuid.uuid4().hex}"
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
+        with disk.writing(self.folder):
             try:
-                os.rename(temporary, self.path(key))  # noqa: PTH104 (the error below is os.rename's)
-            except OSError:
-                if not self.has(key):  # another process finished the same unit first: its content is equal
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir(parents=True)
+                yield temporary
+                try:
+                    os.rename(temporary, self.path(key))  # noqa: PTH104 (the error below is os.rename's)
+                except OSError:
+                    if not self.has(key):  # another process finished the same unit first
+                        raise
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -77,14 +82,15 @@ def replacing(target: Path) -> Iterator[Path]:
     with opened as held:
         locks.take(held, f"{target}: another process is writing it; wait until it has ended")
         _settle(target, new, old)
-        new.mkdir()
-        try:
-            yield new
-            if target.exists():
-                target.rename(old)
-            new.rename(target)
-        finally:
-            _settle(target, new, old)
+        with disk.writing(target):
+            try:
+                new.mkdir()
+                yield new
+                if target.exists():
+                    target.rename(old)
+                new.rename(target)
+            finally:
+                _settle(target, new, old)
 
 
 def refuse_foreign(target: Path) -> None:

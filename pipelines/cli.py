@@ -16,12 +16,14 @@ from pipelines import (
     cli_evaluate,
     cli_finetune,
     cli_latency,
+    cli_publish,
     cli_queue,
     cli_robustness,
     cli_sources,
     cli_submissions,
     cli_tolerance,
     cli_verify,
+    cli_version,
     cli_weights,
     params,
     stage,
@@ -45,6 +47,8 @@ app.command()(cli_robustness.robustness)
 app.command()(cli_verify.verify)
 app.command()(cli_board.board)
 app.command()(cli_board.compare)
+app.command()(cli_publish.publish)
+app.command()(cli_version.version)
 app.command()(cli_submissions.submit)
 app.command()(cli_submissions.worker)
 app.command()(cli_queue.backup)
@@ -92,10 +96,14 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=0, max=8, help="Processes here that score what is submitted.")
     ] = 0,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="127.0.0.1:PORT for Prometheus; default: none.")
+    ] = 0,
 ) -> None:
     """Start the app."""
     command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]
     command += ["--workers", str(workers), *(["--private"] if private else [])]
+    command += ["--metrics-port", str(metrics_port)]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

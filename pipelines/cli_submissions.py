@@ -36,6 +36,9 @@ def worker(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: as suits it.")] = None,
     once: Annotated[bool, typer.Option("--once", help="End after one submission, or without one.")] = False,
     poll: Annotated[float, typer.Option(min=0.1, help="Seconds between two questions for work.")] = 5,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="127.0.0.1:PORT for Prometheus; default: none.")
+    ] = 0,
     insecure: Insecure = False,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Work where what scores can't be kept off the network, too.")
@@ -54,7 +57,7 @@ def worker(
             held = _check()
             raise typer.Exit(0 if held or allow_open else 1)
         logging.getLogger(room.__name__).setLevel(logging.INFO)
-        settings = room.Settings(work or room.WORK, data or DATA, name, workers, once, poll)
+        settings = room.Settings(work or room.WORK, data or DATA, name, workers, once, poll, metrics_port)
         asked = WorkServer(_given(server), token_of(token, token_file), insecure=insecure)
         room.start(asked, settings, allow_open=allow_open)
 

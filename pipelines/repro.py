@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cosmos1050k import index, locks
 from cosmos1050k.errors import InputError
+from cosmos1050k.status import status
 from leaderboard.finetuned import MODELS
 from leaderboard.machine import MEASURED
 from leaderboard.store.build import BOARD
@@ -95,14 +96,18 @@ def _alone() -> Iterator[None]:
 def _run(given: params.Params) -> None:
     for folder in (MODELS, MEASURED, SUBMISSIONS):  # stages depend on them, with or without something in them
         folder.mkdir(parents=True, exist_ok=True)
+    pulled = [slug for slug in given.sources if _pulled(slug)]
     for slug in given.sources:
-        if not index.write(slug).files:
+        if slug in pulled:
+            print(f"{slug}: no raw files here, so it is not built again; what was built stays")
+        elif not index.write(slug).files:
             print(f"{slug}: no raw files found; its build will say what to do")
     mend()
     keep()
     # The stages say `python`: they shall find the one that runs this, activated or not.
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "dvc", "repro", *sys.argv[1:]]
+    arguments = sys.argv[1:] or (_all_but([f"build@{slug}" for slug in pulled]) if pulled else [])
+    command = [sys.executable, "-m", "dvc", "repro", *arguments]
     done = subprocess.run(command, env=environment, check=False)
     keep()
     if done.returncode:
@@ -110,9 +115,34 @@ def _run(given: params.Params) -> None:
             "the pipeline stopped; the lines above say where. Mend it and run `make repro` again"
         )
     publish(BOARD)  # DVC may have taken the board out of its cache without running the stage
+    _publish_analyses()
     terms.write(given)
     terminal.show(BoardReader())
     print("\nNext: `make app` shows the board in a browser; `cosmos --help` lists what else there is.")
+
+
+def _publish_analyses() -> None:
+    """Puts the analyses before the app: DVC may have taken them out of its cache, too."""
+    from leaderboard.analyses import publishing, report
+
+    sections = report.REPORTS / report.SECTIONS
+    if sections.exists():
+        publishing.publish(sections)
+
+
+def _pulled(slug: str) -> bool:
+    """Whether a source is here as it was built and its raw files are not, as after `dvc pull` in a clone."""
+    here = status(slug)
+    return bool(here.version) and not here.present
+
+
+def _all_but(left_out: list[str]) -> list[str]:
+    """What DVC shall look at, in the order of `dvc.yaml`, each by itself: else it would build those too."""
+    from dvc.repo import Repo
+
+    with Repo() as opened:
+        names = [stage.addressing for stage in opened.stage.collect("dvc.yaml")]
+    return ["--single-item", *(name for name in names if name not in left_out)]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ SOURCE = Source(
     slug="sample",
     name="ICBM MNI152 2009a (sample)",
     homepage="https://www.bic.mni.mcgill.ca/ServicesAtlases/ICBM152NLin2009",
-    licence="MNI: use, copy, modify and distribute with the copyright notice",
+    licence="use, copy, modify and distribute with this notice: Copyright (C) 1993-2004 Louis Collins, "
+    "McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill University",
     redistributable=True,
     access="package",
     package="nilearn/datasets/data",

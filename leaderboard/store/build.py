@@ -66,7 +66,7 @@ def build_board(
         rows: how many images a pair needs; as the models were scored.
 
     Raises:
-        InputError: no score is left, or a source is not built; `path` is as it was.
+        InputError: no score is left, a source is not built, or the disk is at fault; `path` is as it was.
     """
     rows, options = rows or BoardRows(), options or BoardOptions()
     manifests = {slug: shards.load_manifest(given.data / slug) for slug in given.sources}
@@ -75,6 +75,7 @@ def build_board(
     runs, left = admitted(given, versions)
     sums = {run.model: scores_sum(run.folder, run.sources) for run in runs}
     with (
+        files.writing(path),
         files.locked(path.parent),
         files.replacing(path) as temporary,
         duckdb.connect(str(temporary), config={"memory_limit": _MEMORY}) as connection,

@@ -10,6 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from cosmos1050k import disk
+from cosmos1050k.errors import InputError
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -29,17 +32,39 @@ def replacing(target: Path) -> Iterator[Path]:
 
     The caller holds the folder. The path is in a folder of its own, because a database puts its log beside
     its file; what a killed writer left there is removed by the next.
+
+    Raises:
+        InputError: a database's log is still there: when it was closed, the disk did not take all of it.
     """
     own = target.with_name(".new.duckdb")
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     try:
         yield own / target.name
+        if any(own.glob("*.wal")):
+            problem = "the disk is full or at fault"
+            raise InputError(f"{target}: can't be written ({problem}); make room, and run it again")
         with (own / target.name).open("rb") as written:
             os.fsync(written.fileno())
         (own / target.name).replace(target)
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """What is written in the block goes to `target`, also by the database.
+
+    Raises:
+        InputError: the disk does not take it.
+    """
+    try:
+        with disk.writing(target):
+            yield
+    except (duckdb.IOException, duckdb.TransactionException) as error:
+        problem = str(error).splitlines()[0].rpartition(": ")[2]
+        remedy = "make room or mend the folder, and run it again"
+        raise InputError(f"{target}: can't be written ({problem}); {remedy}") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from cosmos1050k.errors import InputError
 from leaderboard.store import files
@@ -99,9 +101,12 @@ def publish(board: Path, state: Path = STATE) -> Path:
 
     Returns:
         The published file. Readers that have the old one open keep it until they look again.
+
+    Raises:
+        InputError: it is missing or damaged, or the disk is at fault; the board that is shown stays.
     """
     folder = state / "boards"
-    with files.locked(folder):
+    with files.writing(folder), files.locked(folder):
         name = f"{build_id(board)}.duckdb"
         link, target = folder / CURRENT, folder / name
         if not _shows(link, name):
@@ -129,29 +134,37 @@ def archived(state: Path = STATE) -> list[str]:
 
 
 def _keep_old(link: Path, new: Path) -> None:
-    """Copies what is shown into the archive, if `new` is of another dataset or protocol version."""
+    """Copies what is shown into the archive, if `new` is of another dataset or protocol version.
+
+    What can't be read is lost; what can't be written there keeps its successor from being shown.
+    """
     version = _version(new)
     try:
         shown = _version(named(link))
-        if shown != version:
-            _archive(link, shown)
+        tables = {} if shown == version else _aggregates(link)
     except (InputError, duckdb.Error) as error:
         if link.exists():
             log.warning("the board that was shown is not archived: %s", error)
+        return
+    if tables:
+        _archive(link.parent / ARCHIVE, shown, tables)
 
 
-def _archive(link: Path, name: str) -> None:
-    folder = link.parent / ARCHIVE
+def _aggregates(link: Path) -> dict[str, pa.Table]:
+    """The tables of a board that its archive has."""
+    with opened(named(link)) as old:
+        names = old.execute("select table_name from duckdb_tables() order by table_name").fetchall()
+        return {table: old.table(table).to_arrow_table() for (table,) in names if table not in _FACTS}
+
+
+def _archive(folder: Path, name: str, tables: Mapping[str, pa.Table]) -> None:
     with (
         files.locked(folder),
         files.replacing(folder / f"{name}.duckdb") as copy,
-        opened(named(link)) as old,
         duckdb.connect(str(copy)) as archive,
     ):
-        names = old.execute("select table_name from duckdb_tables() order by table_name").fetchall()
-        for (table,) in names:
-            if table not in _FACTS:
-                files.create(archive, table, old.table(table).to_arrow_table())
+        for table, content in tables.items():
+            files.create(archive, table, content)
 
 
 def _version(board: Path) -> str:

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
@@ -87,7 +87,8 @@ def backup(state: Path, target: Path) -> Contents:
         what = error.filename or target
         raise InputError(f"{what}: can't be read or written ({error.strerror or error}); mend it") from None
     finally:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):  # what can't be written may not let anything be removed
+            new.unlink(missing_ok=True)
     return contents
 
 

@@ -107,6 +107,8 @@ class Server:
         """
         self.address, self.host, loopback = _address(address)
         self.patience = patience
+        #: When it answered last, whatever it said; 0: not yet.
+        self.answered = 0.0
         if not token:
             raise InputError(f"no token; give one by --token-file, or in the environment as {TOKEN}")
         if not token.isascii() or not token.isprintable() or " " in token:
@@ -187,6 +189,7 @@ class Server:
                 allow_redirects=False,
                 stream=stream,
             )
+            self.answered = time.time()
             if answer.status_code < 300:
                 return answer
             with answer:

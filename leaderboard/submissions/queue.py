@@ -81,6 +81,11 @@ class Queue:
         """Its place; None if it does not wait."""
         return self.places().get(submission)
 
+    def counted(self) -> list[table.Counted]:
+        """All submissions, counted by state and reason."""
+        with self._opened() as connection:
+            return table.counted(connection)
+
     def events(self, submission: str) -> list[Event]:
         """What happened to a submission, in order."""
         with self._opened() as connection:
@@ -294,9 +299,10 @@ class Queue:
     def reap(self, limits: Limits) -> list[Entry]:
         """Takes back what somebody worked on who was silent too long; returns those submissions."""
         with self._changing() as connection:
+            now = self.clock()
+            table.not_later(connection, now, limits)
             rows = connection.execute(
-                "select * from submissions where state in ('running', 'validating') and expires < ?",
-                [self.clock()],
+                "select * from submissions where state in ('running', 'validating') and expires < ?", [now]
             ).fetchall()
             for entry in map(table.entry_of, rows):
                 self._take_back(connection, entry, limits)

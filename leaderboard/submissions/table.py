@@ -3,12 +3,14 @@
 import hashlib
 import json
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.submissions.declared import Declared
 from leaderboard.submissions.entry import Entry, LeaseLost, Unknown
 from leaderboard.submissions.refusals import Refused
 from leaderboard.submissions.states import STATES, State
+from leaderboard.submissions.terms import Limits
 
 #: Of who did not end well nobody is in the way.
 GONE: tuple[State, ...] = ("rejected", "failed", "withdrawn")
@@ -108,6 +110,42 @@ def reached(connection: sqlite3.Connection, submission: str, now: float) -> None
     """Notes when a submission was first being scored."""
     connection.execute(
         "update submissions set reached = coalesce(reached, ?) where id = ?", [now, submission]
+    )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The submissions of one state and reason.
+
+    `since`: when the first of them came into the state; `heartbeat`: of a run, the one longest ago.
+    """
+
+    state: State
+    reason: str
+    count: int
+    since: float
+    heartbeat: float | None
+
+
+def counted(connection: sqlite3.Connection) -> list[Counted]:
+    """All submissions, counted; a reason that an earlier run left is none of one that goes on."""
+    rows = connection.execute(
+        """select state, iif(state in ('failed', 'rejected'), reason, '') as why, count(*),
+            min(iif(state = 'queued', queued, updated)), min(heartbeat)
+        from submissions group by state, why"""
+    )
+    return [Counted(*row) for row in rows]
+
+
+def not_later(connection: sqlite3.Connection, now: float, limits: Limits) -> None:
+    """After the machine's clock was set back, nothing is waited for longer than it ever is."""
+    connection.execute(
+        "update submissions set expires = ?1 where state = 'running' and expires > ?1", [now + limits.lease_s]
+    )
+    longest = limits.backoff_s * 4.0 ** min(limits.retries, 50)
+    connection.execute(
+        "update submissions set not_before = ?1 where state in ('received', 'queued') and not_before > ?1",
+        [now + longest],
     )
 
 

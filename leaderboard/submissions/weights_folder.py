@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cosmos1050k.errors import InputError
@@ -39,17 +40,25 @@ class WeightsFolder:
         try:
             shutil.move(upload, target)
         except OSError as error:
-            target.unlink(missing_ok=True)
+            with suppress(OSError):  # what can't be written may not let anything be removed
+                target.unlink(missing_ok=True)
             raise InputError(f"{target.parent}: can't be written ({error.strerror}); make room") from None
         return target
 
     def keep(self, file: Path, tensors_sha256: str) -> None:
-        """Puts a file that was checked in its place; it is on the disk when this returns."""
+        """Puts a file that was checked in its place; it is on the disk when this returns.
+
+        Raises:
+            InputError: the disk does not take it.
+        """
         self._make(self._weights)
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
-        file.replace(self.path(tensors_sha256))
-        sync_folder(self._weights)
+        try:
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+            file.replace(self.path(tensors_sha256))
+            sync_folder(self._weights)
+        except OSError as error:
+            raise InputError(f"{self._weights}: can't be written ({error.strerror}); make room") from None
 
     def sweep(self, uses: Callable[[str], int]) -> None:
         """Removes what a killed process left behind: files of a day ago that no submission needs."""

@@ -4,7 +4,6 @@ A lease, its heartbeats and the scoring child are one thread's, so that nothing 
 """
 
 import argparse
-import json
 import logging
 import os
 import re
@@ -27,12 +26,13 @@ from leaderboard import weights
 from leaderboard.machine import Device
 from leaderboard.submissions import sandbox, workspace
 from leaderboard.submissions.client import Unreadable, WorkServer
-from leaderboard.submissions.connection import TOKEN, Away, Refusal, Tick, line, pausing, token_of
+from leaderboard.submissions.connection import TOKEN, Away, Refusal, Tick, pausing, token_of
 from leaderboard.submissions.entry import LeaseLost
 from leaderboard.submissions.order import Beat, Claim, Granted, Order, Report
-from leaderboard.submissions.refusals import CODES
 from leaderboard.submissions.sandbox import Ended
 from leaderboard.submissions.states import FINAL, State
+from leaderboard.submissions.tally import Tally
+from leaderboard.submissions.verdict import ours, verdict
 
 WORK = Path("data/worker")
 #: Below it, the files of weights as they came.
@@ -58,6 +58,7 @@ class Settings:
         workers: processes that score; if not given as suits the machine.
         once: ends after one submission, or when there is none.
         poll_s: seconds between two questions for work.
+        metrics_port: where, on this machine alone, Prometheus is told how it goes; 0: nowhere.
     """
 
     work: Path = WORK
@@ -66,6 +67,7 @@ class Settings:
     workers: int | None = None
     once: bool = False
     poll_s: float = 5
+    metrics_port: int = 0
 
 
 class Worker:
@@ -77,6 +79,7 @@ class Worker:
         if not re.fullmatch(r"[\w.@ -]{1,64}", self._name):
             raise InputError(f"--name {self._name!r}: up to 64 letters, digits, dots and dashes; mend it")
         self._devices = devices()
+        self.tally = Tally()
         self._said = ""
         #: Seconds to wait since the last run ended by a fault of this worker.
         self._pause = 0.0
@@ -133,7 +136,7 @@ class Worker:
             raise unreadable
         log.warning("%s", unreadable)
         if unreadable.lease is not None:
-            report = _ours("worker", "the worker can't read the order; it must be of the server's release")
+            report = ours("worker", "the worker can't read the order; it must be of the server's release")
             try:
                 self._server.report(unreadable.lease, report, lambda: None)
             except (LeaseLost, Away) as lost:
@@ -153,7 +156,9 @@ class Worker:
             state, fault = self._ended(granted, _Heart(self._server, granted))
         except (LeaseLost, Away) as lost:  # what is finished stays here, for whoever gets it again
             log.warning("%s: %s", order.submission, lost)
+            self.tally.ended("lost", time.monotonic() - started)
             return False
+        self.tally.ended(state, time.monotonic() - started)
         log.info("%s: %s, after %.0f s", order.submission, state, time.monotonic() - started)
         if state in (*FINAL, "scored"):
             self._forget(order.submission)
@@ -177,11 +182,12 @@ class Worker:
         except InputError as error:
             if isinstance(error, Refusal) and error.status in (401, 403):
                 raise
-            report = _ours("worker", str(error))
+            report = ours("worker", str(error))
         except Exception as error:
             log.exception("%s: a fault of the worker", granted.order.submission)
-            report = _ours("worker", f"{type(error).__name__}: {error}")
+            report = ours("worker", f"{type(error).__name__}: {error}")
         log.warning("%s: %s: %s", granted.order.submission, report.code, report.message)
+        self.tally.failures[report.kind, report.code] += 1
         return self._server.report(granted.lease, report, heart), report.kind == "ours"
 
     def _scored(self, order: Order, lease: str, heart: "_Heart") -> Report | None:
@@ -193,7 +199,7 @@ class Worker:
         job = workspace.Job(order=order, data=own.data.absolute(), workers=own.workers)
         folder = workspace.prepare(own.work, job, file)
         heart.doing = lambda: workspace.progress(folder)
-        return _verdict(self._run(folder, heart))
+        return verdict(self._run(folder, heart))
 
     def _hand_in(self, order: Order, lease: str, heart: "_Heart") -> State:
         heart.doing = lambda: Beat(doing="hands in the scores")
@@ -264,9 +270,14 @@ def start(server: WorkServer, settings: Settings, *, allow_open: bool = False) -
     if not allow_open and not sandbox.holds().namespaces:
         problem = "what scores strangers' weights can't be kept off the network here"
         raise InputError(f"{problem}; see `cosmos worker --check`, or give --allow-open")
+    worker = Worker(server, settings)
+    if settings.metrics_port:
+        from leaderboard.submissions import metrics
+
+        metrics.expose(metrics.of_worker(server, worker.tally), settings.metrics_port)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        Worker(server, settings).serve()
+        worker.serve()
     except KeyboardInterrupt:
         log.info("stopped")
 
@@ -296,35 +307,6 @@ def bases() -> tuple[str, ...]:
             weights.path(name)
             found.append(name)
     return tuple(found)
-
-
-def _verdict(ended: Ended) -> Report | None:
-    """Why a run has no scores; None if it has."""
-    if ended.reason in ("time", "memory"):
-        what = {"time": "longer", "memory": "more memory"}[ended.reason]
-        return Report(kind="model", code="limit", message=f"the run took {what} than it may", log=ended.log)
-    if ended.code == workspace.REFUSED and (told := _told(ended.said)):
-        return Report(kind="model", code=told[0], message=told[1], log=ended.log)
-    if ended.code != 0:
-        last = next((text for text in map(line, reversed(ended.log.splitlines())) if text), "without a word")
-        return _ours(ended.reason or "crashed", f"the run ended with status {ended.code}: {last}", ended.log)
-    return None
-
-
-def _told(text: str) -> tuple[str, str] | None:
-    """The code and the sentence that a child says of its model."""
-    for said in reversed(text.splitlines()):
-        try:
-            told = json.loads(said)
-        except ValueError:
-            continue
-        if isinstance(told, dict) and told.get("code") in CODES:
-            return told["code"], line(str(told.get("message", "")))
-    return None
-
-
-def _ours(code: str, message: str, text: str = "") -> Report:
-    return Report(kind="ours", code=code, message=line(message), log=text)
 
 
 def _left(work: Path) -> dict[str, float]:
@@ -364,7 +346,9 @@ def main() -> None:
     given = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        settings = Settings(given.work, given.data, given.name, given.workers, given.once, given.poll)
+        settings = Settings(
+            given.work, given.data, given.name, given.workers, given.once, given.poll, given.metrics_port
+        )
         server = WorkServer(given.server, token_of(given.token, given.token_file), insecure=given.insecure)
         start(server, settings, allow_open=given.allow_open)
     except InputError as error:
@@ -385,6 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, metavar="N", help="processes that score")
     parser.add_argument("--once", action="store_true", help="end after one submission, or without one")
     parser.add_argument("--poll", type=float, default=own.poll_s, metavar="S", help="seconds (%(default)s)")
+    parser.add_argument("--metrics-port", type=int, metavar="N", default=0, help="127.0.0.1:N for Prometheus")
     parser.add_argument("--insecure", action="store_true", help="send the token over http, for all to read")
     parser.add_argument("--allow-open", action="store_true", help="work without network isolation, too")
     return parser

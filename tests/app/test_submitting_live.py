@@ -53,27 +53,30 @@ def sharing(folder: Path, submissions: int, workers: int, kills: int, seconds: f
         names = [f"worker-{number}" for number in range(workers)]
         running = {name: made.worker(name, token) for name in names}
         ids = submitted(made, made.token(), submissions)
-        killed = dict.fromkeys(("app", "worker", "child"), 0)
-        while sum(killed.values()) < kills and not _all_published(made.queue):
-            time.sleep(random.uniform(0.2, 3))
-            what, name = random.choice([*killed]), random.choice(names)
+        for number in range(kills):
+            # So that the kills are spread over all submissions.
+            until_scored(made.queue, number * submissions // kills, seconds)
+            time.sleep(random.uniform(0.2, 6))
+            name = random.choice(names)
+            what = random.choice(["app", "worker", *(["child"] if below(running[name]) else [])])
             if what == "app":
                 ended(app)
                 app = made.app()
             elif what == "worker":
                 ended(running[name])
                 running[name] = made.worker(name, token)
-            elif children := below(running[name]):
-                random.choice(children).kill()
             else:
-                continue
-            killed[what] += 1
-        assert sum(killed.values()) == kills, f"all was published before so many kills: {killed}"
+                for child in below(running[name])[:1]:
+                    child.kill()
         check(made, made.until_final(seconds), ids)
 
 
-def _all_published(queue: Queue) -> bool:
-    return all(entry.state == "published" for entry in queue.entries())
+def until_scored(queue: Queue, count: int, seconds: float) -> None:
+    """Waits until so many submissions have scores."""
+    end = time.monotonic() + seconds
+    while sum(entry.state in ("scored", "published") for entry in queue.entries()) < count:
+        assert time.monotonic() < end, f"fewer than {count} scored after {seconds} s"
+        time.sleep(0.1)
 
 
 def test_of_what_four_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
-python -m tests.bench [build] [metrics] [sam] [finetune] [board] [demo]
+python -m tests.bench [build] [metrics] [sam] [finetune] [attributes] [board] [demo]
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from cosmos1050k import pictures
-from tests.bench import board, build, demo, finetune, metrics, sam
+from tests.bench import attributes, board, build, demo, finetune, metrics, sam
 from tests.bench.generated import MASKS, SOURCES
 from tests.bench.timing import ratio
 
@@ -32,6 +32,7 @@ def main() -> None:
         "metrics": _metrics,
         "sam": _sam,
         "finetune": _finetune,
+        "attributes": _attributes,
         "board": _board,
         "demo": _demo,
     }
@@ -127,6 +128,20 @@ def _finetune() -> None:
     what = f"epoch of {finetune.IMAGES} images, {finetune.OBJECTS} boxes each, ViT-B"
     _once(f"{what}: encoded anew", anew, ours, 5)
     _once(f"{what}: an image's boxes at a time", looped, ours, 1)
+
+
+def _attributes() -> None:
+    made = attributes.rows(4)
+    times = ratio(partial(attributes.obvious, made), partial(attributes.ours, made), 2)
+    _line(f"attributes of {4 * attributes.OBJECTS} objects (whole masks, pyefd)", *times, 10)
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = (attributes.written(Path(folder) / str(n), n) for n in (6_000, 20_000))
+    took = f"{many.seconds / 20_000 * 1000:.2f} ms an object"
+    all_hours = attributes.hours(many.seconds, 20_000)
+    _bound("attributes of 6 M objects on two cores, from 20,000", took, all_hours, 3, ".2f", " h")
+    memory = f"{few.memory:.2f} GB, {many.memory:.2f} GB"
+    more = many.memory / few.memory
+    _bound("attributes: peak of 20,000 objects, by 6,000's", memory, more, 1.1, ".2f", "×")
 
 
 def _board() -> None:

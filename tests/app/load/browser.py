@@ -135,6 +135,11 @@ class Page:
         return connection
 
     def _run(self, event: dict[str, Any]) -> dict[int, Any]:
+        if not event["backend_fn"]:  # a browser runs it by itself
+            changed: dict[int, Any] = {}
+            for following in self._app.after(event):
+                changed |= self._run(following)
+            return changed
         if not event["queue"]:
             return self._took(event, self._straight(event))
         self._running.append(gevent.spawn(self._took_queued, event))

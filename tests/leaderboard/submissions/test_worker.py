@@ -35,8 +35,11 @@ def test_what_is_scored_is_handed_in(platform: Platform, settings: Settings, onl
         assert workspace.job_of(folder).data == settings.data
         return scores(folder, tick)
 
-    at_work(platform, settings, run).serve()
+    at = at_work(platform, settings, run)
+    at.serve()
     assert found == [BYTES]
+    assert (at.tally.runs, at.tally.failures) == ({"scored": 1}, {})
+    assert at.tally.seconds.keys() == {"scored"}
     assert platform.states == {"a": "scored"}
     assert platform.scores == {("a", slug): f"scores on {slug}".encode() for slug in only}
     assert platform.manifests == {"a": b"{}"}
@@ -68,8 +71,11 @@ def test_why_there_are_no_scores(
     platform: Platform, settings: Settings, ended: Ended, kind: str, code: str, message: str
 ) -> None:
     ordered(platform, "a")
-    at_work(platform, settings, lambda folder, tick: ended).serve()
+    at = at_work(platform, settings, lambda folder, tick: ended)
+    at.serve()
     (report,) = platform.reports
+    assert at.tally.failures == {(kind, code): 1}
+    assert at.tally.runs == {platform.states["a"]: 1}
     assert (report["kind"], report["code"], report["log"]) == (kind, code, ended.log)
     assert message in report["message"]
     assert bool(left(settings)) == (kind == "ours")  # for the next run of it

@@ -1,0 +1,149 @@
+"""Figures of the analyses, by Plotly, on no ground of their own: a page gives them its colours."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from leaderboard.demo.notice import NOTICE
+
+#: Of series, told apart in every kind of colour vision, at least 3:1 on white and on a dark ground.
+COLOURS = ("#4477aa", "#d55e00", "#228833", "#b8569a", "#a8821a", "#7a7a7a")
+#: So that no series is told by colour alone.
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+#: Series that one figure shows.
+MOST = len(COLOURS)
+GRAY = "#808080"
+_NOTICE_COLOUR = "#737373"
+#: Pixels of a row, and around the plot.
+_ROW, _AROUND = 20, 150
+
+
+def figure(traces: Sequence[Any], across: str, up: str, height: int = 420) -> go.Figure:
+    """A figure of traces with the notice at its foot; `across` and `up` are the axes' titles."""
+    drawn = go.Figure(list(traces))
+    _look(drawn, height)
+    drawn.update_xaxes(title={"text": clean(across)})
+    drawn.update_yaxes(title={"text": clean(up)})
+    return drawn
+
+
+def panels(rows: int, columns: int, titles: Sequence[str], height: int) -> go.Figure:
+    """An empty figure of several plots, to which traces are added by row and column."""
+    from plotly.subplots import make_subplots
+
+    drawn = make_subplots(rows=rows, cols=columns, subplot_titles=[clean(title) for title in titles])
+    _look(drawn, height)
+    # Above the plots' own titles.
+    drawn.update_layout(margin={"t": 70}, legend={"y": 1 + 30 / (height - 100)})
+    return drawn
+
+
+def dots(names: Sequence[str], series: Mapping[str, Sequence[float | None]], across: str) -> go.Figure:
+    """A row per name, a mark per series."""
+    traces = [
+        go.Scatter(
+            name=clean(name),
+            x=list(values),
+            y=[clean(one) for one in names],
+            mode="markers",
+            marker={"color": COLOURS[place % MOST], "symbol": SYMBOLS[place % MOST], "size": 9},
+            hovertemplate="%{y}<br>%{fullData.name}: %{x:,.2f}<extra></extra>",
+        )
+        for place, (name, values) in enumerate(series.items())
+    ]
+    drawn = figure(traces, across, "", height=_AROUND + max(120, _ROW * len(names)))
+    drawn.update_yaxes(type="category", autorange="reversed", dtick=1)
+    return drawn
+
+
+def beside(series: Mapping[str, Sequence[tuple[str, float, float]]], what: str) -> go.Figure:
+    """Our values against the paper's; a series holds (what, ours, the paper's)."""
+    every = [value for points in series.values() for _, *both in points for value in both]
+    ends = [0, max(every)]
+    traces: list[Any] = [
+        go.Scatter(
+            x=ends,
+            y=ends,
+            mode="lines",
+            line={"color": GRAY, "dash": "dash"},
+            hoverinfo="skip",
+            name="equal",
+        )
+    ]
+    for place, (name, points) in enumerate(series.items()):
+        traces.append(
+            go.Scatter(
+                name=clean(name),
+                x=[theirs for _, _, theirs in points],
+                y=[ours for _, ours, _ in points],
+                text=[clean(one) for one, _, _ in points],
+                mode="markers",
+                marker={"color": COLOURS[place % MOST], "symbol": SYMBOLS[place % MOST], "size": 8},
+                hovertemplate="%{text}<br>here %{y:,.2f}, paper %{x:,.2f}<extra></extra>",
+            )
+        )
+    return figure(traces, f"{what} in the paper", f"{what} here", height=480)
+
+
+def boxes(series: Mapping[str, Mapping[str, Sequence[Any]]], across: str, up: str) -> go.Figure:
+    """Boxes of quartiles, whiskers to the ends, beside each other.
+
+    Args:
+        series: name → `x` and the five numbers `minimum`, `q25`, `median`, `q75`, `maximum` of each box.
+    """
+    traces = [
+        go.Box(
+            name=clean(name),
+            x=[clean(str(one)) for one in found["x"]],
+            q1=found["q25"],
+            median=found["median"],
+            q3=found["q75"],
+            lowerfence=found["minimum"],
+            upperfence=found["maximum"],
+            line={"color": COLOURS[place % MOST], "width": 1.5},
+            fillcolor=f"{COLOURS[place % MOST]}44",
+        )
+        for place, (name, found) in enumerate(series.items())
+    ]
+    drawn = figure(traces, across, up)
+    drawn.update_layout(boxmode="group", showlegend=len(series) > 1)
+    drawn.update_xaxes(type="category", showgrid=False)
+    return drawn
+
+
+def clean(text: str) -> str:
+    """Plotly takes some tags of HTML in every text."""
+    return escape(text, quote=False)
+
+
+def _look(drawn: go.Figure, height: int) -> None:
+    drawn.update_layout(
+        template=None,
+        height=height,
+        # A title, since of all texts it alone keeps clear of the axes' own, whatever their room.
+        title={
+            "text": NOTICE,
+            "font": {"size": 11, "color": _NOTICE_COLOUR},
+            "automargin": True,
+            "xref": "container",
+            "x": 0,
+            "xanchor": "left",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "pad": {"l": 10, "t": 4, "b": 3},
+        },
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12, "color": GRAY},
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        hoverlabel={"bgcolor": "#1f2937", "font": {"color": "#ffffff"}},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        modebar={"bgcolor": "rgba(0,0,0,0)"},
+        dragmode="pan",
+    )
+    axis = {"automargin": True, "gridcolor": GRAY, "zeroline": False}
+    drawn.update_xaxes(**axis)
+    drawn.update_yaxes(**axis)
