@@ -66,9 +66,10 @@ def take(browser: Browser, address: str, out: Path) -> None:
                 journey(page)
                 page.wait_for_timeout(1000)
                 _write(page, out / f"{name}{ending}.png")
-        with _page(browser, f"{address}?tab=submit&__theme={theme}", WIDE) as page:
-            _settled(page)
-            _write(page, out / f"submit{ending}.png")
+        for name, query in (("submit", "submit"), ("analyses", "analyses&section=figure_6")):
+            with _page(browser, f"{address}?tab={query}&__theme={theme}", WIDE) as page:
+                _settled(page)
+                _write(page, out / f"{name}{ending}.png")
     for name, query in ((tab, f"?tab={tab}") for tab in ("leaderboard", "demo", "submit")):
         with _page(browser, f"{address}{query}", PHONE) as page:
             _settled(page)
