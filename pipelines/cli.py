@@ -13,6 +13,7 @@ from cosmos1050k.shards import DATA
 from pipelines import (
     cli_board,
     cli_convert,
+    cli_duplicates,
     cli_evaluate,
     cli_finetune,
     cli_latency,
@@ -47,6 +48,7 @@ app.command()(cli_robustness.robustness)
 app.command()(cli_verify.verify)
 app.command()(cli_board.board)
 app.command()(cli_board.compare)
+app.command()(cli_duplicates.duplicates)
 app.command()(cli_publish.publish)
 app.command()(cli_version.version)
 app.command()(cli_submissions.submit)

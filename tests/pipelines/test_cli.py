@@ -68,8 +68,8 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
         "sources", "fetch", "doctor", "index", "link", "weights", "convert", "finetune",
-        "tolerance", "latency", "robustness", "verify", "board", "compare", "publish", "version",
-        "submit", "worker", "backup", "restore",
+        "tolerance", "latency", "robustness", "verify", "board", "compare", "duplicates", "publish",
+        "version", "submit", "worker", "backup", "restore",
         "build", "evaluate", "serve",
     ]  # fmt: skip
     assert list(GROUPS) == ["token", "submissions"]

@@ -1,0 +1,149 @@
+"""Which cases hold hashes that lie near each other: all of a million, without comparing each with each.
+
+Two hashes of 16 bytes that differ in at most 13 bits agree in three whole bytes or more. So hashes are sorted
+by every choice of three bytes, and only those that agree there are compared.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cosmos1050k import pool
+
+#: Bytes that must agree. Two would give fewer tables of longer buckets; with four they are too many.
+_AGREEING = 3
+#: With how many others of its bucket a hash is compared on either side. Only look-alikes make longer buckets;
+#: each table mixes them anew, so that twins meet in one of the hundred and more that they share.
+_REACH = 8
+#: Of a case's look-alikes, so many are worth a closer look, the nearest.
+CLOSEST = 20
+_LANE_BITS = 26
+_PLACE_BITS = 14
+_DISTANCE_BITS = 8
+#: Hits are put together when so many have come up.
+_HELD = 6_000_000
+_AT_ONCE = 12
+
+
+def near_cases(
+    hashes: NDArray[np.uint8],
+    cases: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    radius: int,
+    workers: int | None = None,
+) -> NDArray[np.int64]:
+    """Pairs of cases of two groups that hold hashes within `radius` bits of each other, M×2, sorted.
+
+    All are found whose nearest hashes differ in at most 13 bits, unless over 8 cases share three bytes, and
+    nearly all of the others; then of each case the CLOSEST are kept, and those it is one of the CLOSEST of.
+    Of a case that has several hashes in a bucket, one stands for them there.
+
+    Args:
+        hashes: N×16; byte by byte of like value.
+        cases: of each hash, N numbers.
+        groups: of each case, by its number.
+        workers: threads; all cores if not given. They change nothing of the result.
+    """
+    order = np.lexsort((*hashes.T, cases))
+    hashes, cases = np.ascontiguousarray(hashes[order]), cases[order]
+    lanes = _lanes(cases)
+    words = hashes.view("<u8")
+    found, held = np.empty(0, np.int64), [np.empty(0, np.int64)]
+    number = len(groups)
+    mixer = np.random.default_rng(0)
+    tables = list(combinations(range(hashes.shape[1]), _AGREEING))
+    odd = (mixer.integers(2**_LANE_BITS, size=len(tables)) | 1).tolist()
+
+    def hits(chosen: tuple[int, ...], factor: int) -> NDArray[np.int64]:
+        """A table's hits: the two cases, and behind them how far apart they are."""
+        made = [np.empty(0, np.int64)]
+        for one, other in _meetings(hashes, chosen, *lanes, factor):
+            apart = groups[cases[one]] != groups[cases[other]]
+            one, other = one[apart], other[apart]
+            bits = np.bitwise_count(words[one] ^ words[other]).sum(axis=1, dtype=np.int64)
+            close = bits <= radius
+            pair = cases[one[close]], cases[other[close]]
+            both = np.minimum(*pair) * number + np.maximum(*pair)
+            made.append(both << _DISTANCE_BITS | bits[close])
+        return np.concatenate(made)
+
+    # Threads, since numpy sorts and counts without Python's lock; of tables by the dozen, to hold few hits.
+    with ThreadPoolExecutor(pool.workers_or_all(workers)) as threads:
+        bar = tqdm(total=len(tables), desc="look for twins", unit=" table", disable=None, leave=False)
+        with bar:
+            for first in range(0, len(tables), _AT_ONCE):
+                some = slice(first, first + _AT_ONCE)
+                held += threads.map(hits, tables[some], odd[some])
+                bar.update(len(tables[some]))
+                if sum(map(len, held)) > _HELD:
+                    found, held = _nearest(found, held, number), []
+    found = _nearest(found, held, number)
+    return np.stack(np.divmod(found >> _DISTANCE_BITS, number), axis=1)
+
+
+def _nearest(found: NDArray[np.int64], held: list[NDArray[np.int64]], number: int) -> NDArray[np.int64]:
+    """Hits, sorted: of each pair of cases the nearest, if it is among the CLOSEST of either of the two."""
+    hits = np.concatenate([found, *held])
+    hits.sort()  # np.unique is many times slower
+    hits = hits[np.diff(hits >> _DISTANCE_BITS, prepend=-1) != 0]
+    bits = hits & (2**_DISTANCE_BITS - 1)
+    sides = [side << _DISTANCE_BITS | bits for side in np.divmod(hits >> _DISTANCE_BITS, number)]
+    own = np.concatenate(sides)
+    order = np.argsort(own, kind="stable")
+    begins = np.flatnonzero(np.diff(own[order] >> _DISTANCE_BITS, prepend=-1))
+    rank = np.arange(len(own)) - np.repeat(begins, np.diff(begins, append=len(own)))
+    kept = np.zeros(len(hits), bool)
+    kept[order[rank < CLOSEST] % max(len(hits), 1)] = True
+    return hits[kept]
+
+
+def _lanes(cases: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of sorted cases: the lane of each hash, its place in it, and where each lane begins.
+
+    A lane is a case, or a part of one with more hashes than a place has numbers for.
+    """
+    begins = np.flatnonzero(np.diff(cases, prepend=-1))
+    within = np.arange(len(cases)) - np.repeat(begins, np.diff(begins, append=len(cases)))
+    places = within % 2**_PLACE_BITS
+    starts = np.flatnonzero(places == 0)
+    lanes = np.cumsum(places == 0) - 1
+    assert len(starts) <= 2**_LANE_BITS
+    return lanes, places, starts
+
+
+def _meetings(
+    hashes: NDArray[np.uint8],
+    chosen: tuple[int, ...],
+    lanes: NDArray[np.int64],
+    places: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    odd: int,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of hashes of two lanes that agree in the chosen bytes, the lanes mixed by an odd factor."""
+    mask = np.uint64(2**_LANE_BITS - 1)
+    packed = np.zeros(len(hashes), np.uint64)
+    for column in chosen:
+        packed = packed << np.uint64(8) | hashes[:, column]
+    mixed = (lanes.astype(np.uint64) * np.uint64(odd)) & mask
+    packed = packed << np.uint64(_LANE_BITS) | mixed
+    packed = packed << np.uint64(_PLACE_BITS) | places.astype(np.uint64)
+    packed.sort()
+    first = packed >> np.uint64(_PLACE_BITS)
+    packed = packed[np.flatnonzero(np.diff(first, prepend=~first[:1]))]
+    keys = packed >> np.uint64(_LANE_BITS + _PLACE_BITS)
+    at = np.flatnonzero(keys[1:] == keys[:-1])
+    if not len(at):
+        return
+    back = np.uint64(pow(odd, -1, 2**_LANE_BITS))
+    lane = ((packed >> np.uint64(_PLACE_BITS)) & mask) * back & mask
+    rows = starts[lane.astype(np.int64)] + (packed & np.uint64(2**_PLACE_BITS - 1)).astype(np.int64)
+    for step in range(1, _REACH + 1):
+        at = at[at + step < len(keys)]
+        at = at[keys[at + step] == keys[at]]
+        if not len(at):
+            return
+        yield rows[at], rows[at + step]
