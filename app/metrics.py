@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api_refusals import CODES, PREFIX, below, inner
+from cosmos1050k.errors import InputError
 from leaderboard.store.publish import CURRENT, named
 from leaderboard.submissions.metrics import registry
 from leaderboard.submissions.queue import Queue
@@ -58,6 +59,8 @@ class Metrics:
         self.open = Gauge("cosmos_http_open", told, ["route"], registry=made)
         for label in (*ROUTES, FIRST, OTHER):
             self.open.labels(label)
+        for status in ("200", "204"):  # from the start: an alarm can't see the first step from nothing
+            self.requests.labels(f"{PREFIX}/work/claim", status)
         self.registry.register(_Looked(state, queue))
 
 
@@ -104,7 +107,9 @@ class _Looked(Collector):
     """What is looked up when it is asked for; a part that can't be had is missing, and said to be."""
 
     def __init__(self, state: Path, queue: Queue | None) -> None:
-        self._state, self._queue = state, queue
+        self._state = state
+        #: Of each part that can't be had, what the log says of it already.
+        self._lacks: dict[str, str] = {}
         self._parts: dict[str, Callable[[], Iterator[Metric]]] = {"disk": self._disk, "board": self._board}
         if queue is not None:
             self._parts["queue"] = lambda: _submissions(queue)
@@ -118,12 +123,22 @@ class _Looked(Collector):
         for name, part in self._parts.items():
             try:
                 found = list(part())
+                self._lacks.pop(name, None)
+            except (InputError, FileNotFoundError) as error:
+                found = []
+                self._warn(name, str(error))
             except Exception:
                 log.exception("metrics: %s can't be had", name)
                 found = []
             had.add_metric([name], bool(found))
             yield from found
         yield had
+
+    def _warn(self, name: str, problem: str) -> None:
+        """Once, however often the numbers are asked for."""
+        if self._lacks.get(name) != problem:
+            self._lacks[name] = problem
+            log.warning("metrics: %s can't be had: %s", name, problem)
 
     def _disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(self._state)
@@ -132,6 +147,8 @@ class _Looked(Collector):
 
     def _board(self) -> Iterator[Metric]:
         shown = named(self._state / "boards" / CURRENT)
+        if not shown.exists():
+            raise InputError(f"{shown}: missing; run `make repro`")
         told = "When the board that is shown was published."
         family = GaugeMetricFamily("cosmos_board_published_timestamp_seconds", told, labels=["build"])
         family.add_metric([shown.stem], shown.stat().st_mtime)
@@ -152,11 +169,12 @@ def _submissions(queue: Queue) -> Iterator[Metric]:
     yield oldest
     told = "Submissions that failed or were rejected, by reason."
     ended = GaugeMetricFamily("cosmos_submissions_failed", told, labels=["state", "reason"])
-    reasons: dict[tuple[str, str], int] = {}
+    failures = ("failed", "rejected")
+    reasons = dict.fromkeys(((state, reason) for state in failures for reason in (*_REASONS, OTHER)), 0)
     for one in found:
-        if one.state in ("failed", "rejected"):
+        if one.state in failures:
             key = (one.state, one.reason if one.reason in _REASONS else OTHER)
-            reasons[key] = reasons.get(key, 0) + one.count
+            reasons[key] += one.count
     for labels, count in sorted(reasons.items()):
         ended.add_metric(list(labels), count)
     yield ended

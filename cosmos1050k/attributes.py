@@ -3,9 +3,7 @@
 Once per version of a source, a row per object (protocol, section 6; paper, section 4.8).
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cosmos1050k import pool, shards, units
+from cosmos1050k import disk, pool, shards, units
 from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA, Shard
 from cosmos1050k.taxonomy import MODALITIES
@@ -101,7 +99,7 @@ def write(slug: str, data: Path, target: Path, workers: int | None = None) -> No
         if outcome.failure:
             raise InputError(f"{slug}: no attributes of {outcome.task.shard}: {outcome.failure}")
     schema = SCHEMA.with_metadata(told)
-    with _replacing(target) as path, pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with disk.replacing(target) as path, pq.ParquetWriter(path, schema, compression="zstd") as file:
         for task in tasks:
             file.write_table(_read(task.units.path(task.key) / _UNIT).cast(schema))
 
@@ -237,15 +235,3 @@ def _says(path: Path, told: Mapping[bytes, bytes]) -> bool:
         return bool(pq.read_schema(path).metadata == told)
     except (OSError, pa.ArrowException):
         return False
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A path to write to; the file there replaces `target` when the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        yield new
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)

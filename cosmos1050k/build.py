@@ -89,7 +89,8 @@ def build(
     skipped = [_skipped(problem) for problem in unfit + release.problems(root)]
     if not cases:
         raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
-    lines = exclusions.of_cases(lines, {case.case for case in cases}, phantom=index.phantom)
+    names = {case.case for case in cases}
+    lines = exclusions.of_cases(lines, names, labelled=module.SOURCE.labelled, phantom=index.phantom)
     tasks, unready = _plan(module.SOURCE, cases, lines, index, root, raw_files, store)
     skipped += unready
     pending = [task for task in tasks if not store.has(task.key)]
@@ -211,7 +212,7 @@ def _build_case(task: _Task) -> None:
         raise
     except Exception as error:
         log.exception("%s/%s:", task.source, task.case.case)
-        problem = f"a fault of the program ({error!r})"
+        problem = f"a fault of the program ({type(error).__name__})"  # its text may name a path
         raise BadFile(task.case.image_files[0], problem, "report it with the lines above") from None
     with task.units.write(task.key) as folder:
         shard_writer.write_rows(folder / ROWS, rows.table, row_group_rows=max(rows.table.num_rows, 1))

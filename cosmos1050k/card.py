@@ -211,7 +211,21 @@ def _whole(manifest: Manifest) -> str:
     known = reference.load().get(manifest.source)
     if known is None or verdict == "phantom":
         return "not known" if known is None else "–"
+    if verdict == "partial" and _whole_but_for_excluded(manifest, known.rows):
+        return f"whole, {len(manifest.excluded):,} excluded: {known.rows:,} images"
     return f"{verdict}: {known.rows:,} images"
+
+
+def _whole_but_for_excluded(manifest: Manifest, rows: int) -> bool:
+    """Whether all that a build lacks of the reference's rows was left out on purpose, as far as is told."""
+    slices = sum(one.slice is not None for one in manifest.excluded)
+    if slices == len(manifest.excluded):
+        return manifest.rows + slices >= rows
+    # How many rows an excluded case would have is not known, but how many cases there are.
+    source = sources.get(manifest.source).SOURCE
+    # A case counts once per modality; by that many it is no more names than there are.
+    named = (manifest.cases + manifest.empty) / len(source.modalities) + len(manifest.excluded) - slices
+    return source.labelled is not None and named >= source.labelled and not manifest.skipped
 
 
 def _pairs(manifests: Sequence[Manifest]) -> str:

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 EXCLUSIONS = Path(__file__).with_name("exclusions.csv")
 _COLUMNS = ["source", "case", "slice", "reason"]
+_PARTIAL = "this copy, which is not known to be the whole release"
 _SLICE = re.compile(r"[0-9]{1,9}")
 
 
@@ -96,21 +97,26 @@ def by_case(lines: Iterable[Exclusion]) -> dict[str, frozenset[int] | None]:
     return found
 
 
-def of_cases(lines: Iterable[Exclusion], cases: Collection[str], *, phantom: bool) -> list[Exclusion]:
+def of_cases(
+    lines: Iterable[Exclusion], cases: Collection[str], *, labelled: int | None, phantom: bool
+) -> list[Exclusion]:
     """The lines whose case is one of a source's.
 
     Args:
+        labelled: cases of the whole release, if known; a line may speak of one that a partial copy lacks, and
+            is warned of.
         phantom: the source is synthetic; the others may speak of the owner's release, and are warned of.
 
     Raises:
-        InputError: a line names none of the cases, as one with a slip of the pen.
+        InputError: a line names none of the cases of a whole release, as one with a slip of the pen.
     """
+    whole = labelled is not None and len(cases) >= labelled
     found = []
     for line in lines:
         if line.case in cases:
             found.append(line)
         else:
-            _refuse(line, "no such case", phantom)
+            _refuse(line, "no such case", "the phantom" if phantom else "" if whole else _PARTIAL)
     return found
 
 
@@ -132,12 +138,13 @@ def of_slices(
         if line.slice is None or (line.case, line.slice) in slices:
             found.append(line)
         elif line.case not in unread:
-            _refuse(line, f"no image of slice {line.slice} in that case", phantom)
+            _refuse(line, f"no image of slice {line.slice} in that case", "the phantom" if phantom else "")
     return found
 
 
-def _refuse(line: Exclusion, problem: str, phantom: bool) -> None:
+def _refuse(line: Exclusion, problem: str, excuse: str) -> None:
+    """Only warns where an excuse says in what the line may lack what it names."""
     text = f"{line.place}: {line.source}/{line.case}: {problem}"
-    if not phantom:
+    if not excuse:
         raise InputError(f"{text}; mend or remove the line")
-    log.warning("%s in the phantom", text)
+    log.warning("%s in %s", text, excuse)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cosmos1050k.errors import InputError
-from cosmos1050k.publishing import File, Part, Release
+from cosmos1050k.publishing import MARK, File, Part, Release
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -60,7 +60,8 @@ def checked(repo: str) -> str:
 def publish(wanted: Mapping[str, Release], *, private: bool = False) -> Iterator[str]:
     """Sends each release to its repository; yields a line for what was done.
 
-    All repositories are looked at before anything is sent to one; with files of another kind it is refused.
+    All repositories are looked at before anything is sent to one. One that holds files is refused if they are
+    not marked as a release's of this kind, or are none.
     What was published earlier and is not in the release is removed from `main` first; its tags keep it.
 
     Args:
@@ -98,6 +99,13 @@ def _look(api: "HfApi", repo: str, release: Release, private: bool) -> _Reposito
             )
     tags = {one.name: one.target_commit for one in refs.tags}
     head = next((one.target_commit for one in refs.branches if one.name == _MAIN), None)
+    files = _files(api, repo, head) if head else {}
+    # By the mark, not by names: others call theirs `data/…` and `README.md`, too.
+    if (held := sorted(files.keys() - {_ATTRIBUTES})) and not _same(release.files[MARK], files.get(MARK)):
+        raise InputError(
+            f"{repo}: holds {held[0]} and isn't marked as one that this publishes ({MARK}); give another "
+            "repository, or empty it there"
+        )
     if release.tag in tags:
         if other := _differing(release, _files(api, repo, tags[release.tag])):
             raise InputError(
@@ -106,8 +114,7 @@ def _look(api: "HfApi", repo: str, release: Release, private: bool) -> _Reposito
                 f"`--edition {_next_edition(release.tag, tags)}`"
             )
         return _Repository(repo, exists=True, done=True)
-    files = _files(api, repo, head) if head else {}
-    if foreign := [name for name in files if name != _ATTRIBUTES and not release.owns(name)]:
+    if foreign := [name for name in held if not release.owns(name)]:
         raise InputError(
             f"{repo}: holds {foreign[0]}, which is nothing that this publishes; give another repository, or "
             "remove it there"

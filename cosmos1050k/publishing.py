@@ -5,11 +5,13 @@ Only what a manifest lists goes: no stray file, no source whose licence forbids 
 
 import hashlib
 import io
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 
 from cosmos1050k import card, sources
@@ -20,10 +22,14 @@ from cosmos1050k.units import MANIFEST
 
 PAGE = "README.md"
 RECIPES = "RECIPES.md"
+#: In a repository that holds something: only with this file, as `mark` writes it, is it one of ours.
+MARK = "cosmos1050k.json"
 #: What goes along as it lies beside the card: the loading script, what it imports, the works to cite.
 _BESIDE = ("CITATIONS.bib", "loading_script.py", "schema.py")
 #: Before this heading of a card stands what is said of the repository alone.
 _LOADING = "\n## Loading\n"
+#: An absolute path, up to what ends a phrase: it may hold spaces. No address, and not the rest of `a/b`.
+_PATH = re.compile(r"(?:\bfile://|(?<![\w./]))/(?=[^\s/])(?:(?!: )[^;,)'\"])*")
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,9 @@ class Stays:
 
 @dataclass(frozen=True)
 class Release:
-    """A repository's whole content, in the order in which it is sent: the card last. Without parts there is
-    nothing to send. `pattern`: the names of what any release of this kind may hold below its top.
+    """A repository's whole content, in the order in which it is sent: the mark first, the card last. Without
+    parts there is nothing to send. `pattern`: the names of what any release of this kind may hold below its
+    top.
     """
 
     tag: str
@@ -96,6 +103,17 @@ class Release:
     @property
     def bytes(self) -> int:
         return sum(part.bytes for part in self.parts)
+
+
+def mark(holds: str) -> Part:
+    """What tells a repository that this made from any other; the same for all versions of what it `holds`."""
+    told = {"made_by": "cosmos publish", "holds": holds, "next_version": "removes files that it has not"}
+    return Part("mark", (written(MARK, json.dumps(told, indent=1) + "\n"),))
+
+
+def without_paths(text: str) -> str:
+    """A text without the absolute paths in it, which say whose machine it is of."""
+    return _PATH.sub("…", text)
 
 
 def tag(manifests: Mapping[str, Manifest], edition: int = 1) -> str:
@@ -121,14 +139,14 @@ def dataset(slugs: Sequence[str], data: Path, repo: str, edition: int = 1) -> Re
     name = tag(manifests, edition)
     parts = [Part(slug, tuple(_built(data / slug, manifests[slug]))) for slug in goes]
     real = [slug for slug in stays if not manifests[slug].phantom]
-    page = inserted(card.render(goes, data), _here(repo, name, real))
+    page = inserted(_card(goes, data, manifests), _here(repo, name, real))
     beside = [placed(one, card.CARD.with_name(one)) for one in _BESIDE]
-    beside += [_made(one, content) for one, content in card.beside(goes, data).items()]
+    beside += [made(one, content) for one, content in card.beside(goes, data).items()]
     texts = [written(PAGE, page), written(RECIPES, _recipes(goes, manifests))]
     return Release(
         name,
         rf"(data/[a-z0-9_]+|{card.ASSETS})/.+",
-        (*parts, Part("card", (*beside, *texts))),
+        (mark("images of COSMOS 1050K"), *parts, Part("card", (*beside, *texts))),
         tuple(Stays(slug, reason) for slug, reason in stays.items()),
     )
 
@@ -148,8 +166,37 @@ def _built(folder: Path, manifest: Manifest) -> Iterator[File]:
         if file.size != shard.bytes:
             raise InputError(f"{folder / shard.file}: damaged; build the source again")
         yield file
-    for name in (CASES, MANIFEST):
-        yield placed(f"data/{folder.name}/{name}", folder / name)
+    yield placed(f"data/{folder.name}/{CASES}", folder / CASES)
+    told = _told(manifest)
+    name = f"data/{folder.name}/{MANIFEST}"
+    as_it_is = placed(name, folder / MANIFEST)
+    yield as_it_is if told == manifest else written(name, told.model_dump_json(indent=1) + "\n")
+
+
+def _told(manifest: Manifest) -> Manifest:
+    """A manifest whose reasons name no place on the machine that built it."""
+    skipped = [
+        one.model_copy(update={"case": without_paths(one.case), "reason": without_paths(one.reason)})
+        for one in manifest.skipped
+    ]
+    excluded = [one.model_copy(update={"reason": without_paths(one.reason)}) for one in manifest.excluded]
+    return manifest.model_copy(update={"skipped": tuple(skipped), "excluded": tuple(excluded)})
+
+
+def _card(slugs: Sequence[str], data: Path, manifests: Mapping[str, Manifest]) -> str:
+    """The card, its reasons told as the manifests that go tell them."""
+    page = card.render(slugs, data)
+    for manifest in (manifests[slug] for slug in slugs):
+        told = _told(manifest)
+        for one, other in zip(manifest.skipped, told.skipped, strict=True):
+            page = page.replace(_shown(f"{one.case}: {one.reason}"), _shown(f"{other.case}: {other.reason}"))
+        for was, now in zip(manifest.excluded, told.excluded, strict=True):
+            page = page.replace(_shown(was.reason), _shown(now.reason))
+    return page
+
+
+def _shown(text: str) -> str:
+    return escape(text, quote=False)  # as the card writes it
 
 
 def placed(name: str, path: Path, sha256: str | None = None) -> File:
@@ -164,10 +211,11 @@ def placed(name: str, path: Path, sha256: str | None = None) -> File:
 
 
 def written(name: str, text: str) -> File:
-    return _made(name, text.encode())
+    return made(name, text.encode())
 
 
-def _made(name: str, content: bytes) -> File:
+def made(name: str, content: bytes) -> File:
+    """A file of these bytes."""
     return File(name, content, len(content), hashlib.sha256(content).hexdigest())
 
 

@@ -43,7 +43,7 @@ def publish(
 
 def _releases(repo: str, scores_repo: str, edition: int) -> "dict[str, Release]":
     """Repository → what goes there, of the build of params.yaml and its board."""
-    from cosmos1050k import publishing
+    from cosmos1050k import publishing, sources
     from cosmos1050k.shards import DATA, load_manifest
     from leaderboard import scores_release
     from leaderboard.evaluate import SCORES
@@ -55,7 +55,11 @@ def _releases(repo: str, scores_repo: str, edition: int) -> "dict[str, Release]"
     dataset = publishing.dataset(slugs, DATA, repo, edition)
     if os.path.lexists(STATE / "boards" / CURRENT):
         manifests = {slug: load_manifest(DATA / slug) for slug in slugs}
-        scores = scores_release.release(BoardReader(), SCORES, manifests, dataset.tag, scores_repo, repo)
+        closed = [slug for slug in slugs if not sources.get(slug).SOURCE.redistributable]
+        keys = {slug: scores_release.key(DATA / slug) for slug in closed}
+        scores = scores_release.release(
+            BoardReader(), SCORES, manifests, dataset.tag, scores_repo, repo, keys
+        )
     else:
         none = publishing.Stays("scores", "there is no board; `make repro` makes one")
         scores = publishing.Release(dataset.tag, scores_release.PATTERN, (), (none,))

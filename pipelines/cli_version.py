@@ -32,7 +32,7 @@ def found() -> dict[str, Any]:
         `dataset` (the version of the sources that params.yaml lists, None unless all are built), `sources`
         (each that is listed or built: its `version`, whether it is a `phantom`, is `listed`, and how many
         cases and slices are `excluded`), `protocol`, `package`, `git` (`commit` and whether the folder
-        `differs` from it, or the `problem`), `board` (its `id`, or the `problem`).
+        `differs` from it, or the `problem`), `board` (its `id`, `dataset` and `protocol`, or the `problem`).
 
     Raises:
         InputError: `params.yaml` or a built source can't be read.
@@ -86,12 +86,15 @@ def _answer(*arguments: str) -> str:
 
 
 def _board() -> dict[str, Any]:
-    from leaderboard.store.publish import CURRENT, STATE, build_id
+    from leaderboard.store.publish import CURRENT, STATE, opened
 
+    names = ("id", "dataset", "protocol", "problem")
     try:
-        return {"id": build_id(STATE / "boards" / CURRENT), "problem": None}
+        with opened(STATE / "boards" / CURRENT) as board:
+            asked = "select build_id, dataset_version, protocol_version, null from boards"
+            return dict(zip(names, board.execute(asked).fetchall()[0], strict=True))
     except InputError as error:
-        return {"id": None, "problem": str(error)}
+        return {**dict.fromkeys(names), "problem": str(error)}
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -107,10 +110,15 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"source {slug} {'; '.join([one['version'] or 'not built', *notes])}")
     git, board = facts["git"], facts["board"]
     commit = f"{git['commit']}; the folder {'differs from' if git['differs'] else 'equals'} it"
+    another = facts["dataset"] not in (None, board["dataset"])
+    shown = (
+        f"{board['id']} of {'another dataset, ' if another else 'dataset '}{board['dataset']}, protocol "
+        f"{board['protocol']}"
+    )
     return [
         *lines,
         f"protocol {facts['protocol']}",
         f"package {facts['package']}",
         f"commit {commit if git['commit'] else 'none: ' + git['problem']}",
-        f"board {board['id'] or 'none: ' + board['problem']}",
+        f"board {shown if board['id'] else 'none: ' + board['problem']}",
     ]

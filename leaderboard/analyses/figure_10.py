@@ -30,7 +30,7 @@ def section(given: Given) -> Section:
     series = {}
     for name in names[: drawing.MOST]:
         own_rows = [row for row in rows if row["model"] == name]
-        series[name] = {
+        series[given.titled(name)] = {
             "x": [row["modality"] for row in own_rows],
             **{number: [percent(row[number]) for row in own_rows] for number in _NUMBERS},
         }
@@ -44,7 +44,7 @@ def section(given: Given) -> Section:
         "best of a model's masks (oracle); a box spans the middle half, its whiskers all.",
         table(
             modality=("Modality", "text", [row["modality"] for row in rows]),
-            model=("Model", "text", [row["model"] for row in rows]),
+            model=("Model", "text", [given.titled(row["model"]) for row in rows]),
             objects=("Objects", "count", [row["objects"] for row in rows]),
             mean=("Mean DICE, %", ".2f", [percent(row["mean"]) for row in rows]),
             deviation=("Deviation", ".2f", [percent(row["deviation"]) for row in rows]),

@@ -15,8 +15,7 @@ BINS = 10
 
 def section(given: Given) -> Section:
     """A scatter plot per attribute of the best model, and the mean DICE in ten bins of each."""
-    model = given.models[0]["name"]
-    scores = given.scores(model, BOX)
+    scores = given.scores(given.first, BOX)
     if not scores.num_rows:
         return Section(_KEY, _TITLE, "", missing=NO_BOX)
     dice, attributes = scores["dice"].to_numpy(), given.attributes_of(scores)
@@ -44,7 +43,7 @@ def section(given: Given) -> Section:
     return Section(
         _KEY,
         _TITLE,
-        f"DICE of {model}, the first under {BOX}, on {given.on(dice.size)} against each attribute; "
+        f"DICE of {given.first_told}, on {given.on(dice.size)} against each attribute; "
         f"{thinned}, while the table's means, in up to {BINS} bins of about as many objects each, are of "
         "all.",
         table(

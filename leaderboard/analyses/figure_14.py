@@ -36,7 +36,7 @@ def section(given: Given) -> Section:
     series = {}
     for name in names[: drawing.MOST]:
         own_rows = [row for row in rows if row["model"] == name]
-        series[name] = {
+        series[given.titled(name)] = {
             "x": [row["level"] for row in own_rows],
             **{number: [row[number] for row in own_rows] for number in _NUMBERS},
         }
@@ -51,7 +51,7 @@ def section(given: Given) -> Section:
         f"{plural(len(names), 'model')}{left}: the higher the order, the more complex the outline; in the "
         "paper DICE falls as it rises.",
         table(
-            model=("Model", "text", [row["model"] for row in rows]),
+            model=("Model", "text", [given.titled(row["model"]) for row in rows]),
             level=("DICE, %", "text", [row["level"] for row in rows]),
             objects=("Objects", "count", [row["objects"] for row in rows]),
             **{

@@ -57,8 +57,7 @@ def figure_12(given: Given) -> Section:
 def figure_15(given: Given) -> Section:
     """Outlines of objects from the lowest Fourier order to the highest, with the DICE of the best model."""
     key, title = "figure_15", "Figure 15: outlines of rising Fourier order and their DICE"
-    model = given.models[0]["name"]
-    scores = given.scores(model, BOX)
+    scores = given.scores(given.first, BOX)
     if not scores.num_rows:
         return Section(key, title, "", missing=NO_BOX)
     dice = dict(zip(scores["object_id"].to_pylist(), scores["dice"].to_pylist(), strict=True))
@@ -82,8 +81,8 @@ def figure_15(given: Given) -> Section:
         key,
         title,
         f"{plural(len(chosen), 'object')} of {len(shown):,} that may be shown, at even places from the "
-        f"lowest Fourier order to the highest, the largest outline of each, with the DICE of {model} under "
-        f"{BOX}; masks that a model predicts aren't kept, so its own is not drawn.",
+        f"lowest Fourier order to the highest, the largest outline of each, with the DICE of "
+        f"{given.first_told}; masks that a model predicts aren't kept, so its own is not drawn.",
         table(
             image=("Image", "text", [row["image_id"] for row in chosen]),
             place=("Object", "count", [row["object_index"] for row in chosen]),

@@ -44,13 +44,13 @@ def figure_17(given: Given) -> Section:
             both = np.stack([one.before, one.after], axis=1)
             for low, high, own in binned(one.attributes[name], both):
                 before, after = (percent(float(own[:, place].mean())) for place in (0, 1))
-                rows.append((one.name, heading, low, high, len(own), before, after))
+                rows.append((given.titled(one.name), heading, low, high, len(own), before, after))
     figure = drawing.panels(2, 3, [heading for _, heading in ATTRIBUTES.values()], height=640)
     for place, (_, heading) in enumerate(ATTRIBUTES.values()):
-        own_rows = [row for row in rows if row[:2] == (every[0].name, heading)]
+        own_rows = [row for row in rows if row[:2] == (given.titled(every[0].name), heading)]
         for column, name in ((5, every[0].base), (6, every[0].name)):
             figure.add_scatter(
-                name=drawing.clean(name),
+                name=drawing.clean(given.titled(name)),
                 x=[(row[2] + row[3]) / 2 for row in own_rows],
                 y=[row[column] for row in own_rows],
                 mode="lines+markers",
@@ -70,7 +70,7 @@ def figure_17(given: Given) -> Section:
         title,
         f"Mean DICE under {BOX} before and after finetuning, in up to ten bins of each attribute, on "
         f"{given.on(len(every[0].before))}, each counting the same (oracle); the figure is of "
-        f"{every[0].name}. A finetuned model may know these sources from its training.",
+        f"{given.titled(every[0].name)}. A finetuned model may know these sources from its training.",
         table(
             model=("Model", "text", columns[0]),
             attribute=("Attribute", "text", columns[1]),
@@ -96,11 +96,11 @@ def figure_18(given: Given) -> Section:
         for pair in dict.fromkeys(one.pairs):
             own = pairs == pair
             before, after = (float(values[own].mean()) for values in (one.before, one.after))
-            found = given.named(pair), one.name, one.base, int(own.sum())
+            found = given.named(pair), given.titled(one.name), given.titled(one.base), int(own.sum())
             rows.append((*found, percent(before), percent(after), percent(after - before)))
     names = list(dict.fromkeys(row[0] for row in rows))
     known = {(row[1], row[0]): row[6] for row in rows}
-    shown = [one.name for one in every][: drawing.MOST]
+    shown = [given.titled(one.name) for one in every][: drawing.MOST]
     series = {name: [known.get((name, pair)) for pair in names] for name in shown}
     columns = list(zip(*rows, strict=True))
     return Section(
@@ -123,10 +123,11 @@ def figure_18(given: Given) -> Section:
 
 
 def _gain(given: Given, one: _Tuned, rows: Sequence[Sequence[Any]]) -> str:
-    changes = [row[6] for row in rows if row[1] == one.name]
+    changes = [row[6] for row in rows if row[1] == given.titled(one.name)]
     better = sum(change > 0 for change in changes)
     mean = sum(changes) / len(changes)
-    told = f"{one.name} {mean:+.2f} on average over {plural(len(changes), 'pair')}, {better} of them better"
+    name, over = given.titled(one.name), plural(len(changes), "pair")
+    told = f"{name} {mean:+.2f} on average over {over}, {better} of them better"
     if one.base in _PAPER and not given.board["phantoms"]:
         name, gain, gained = _PAPER[one.base]
         told += f" (the paper's {name}: {gain:+.2f}, {gained} of {_OBJECTS} objects better)"

@@ -14,6 +14,7 @@ from cosmos1050k import attributes, shards
 from cosmos1050k.attributes import ATTRIBUTES as STORED
 from cosmos1050k.errors import InputError
 from leaderboard import paper
+from leaderboard.contamination import CONTACTS
 from leaderboard.machine import MEASURED
 from leaderboard.store import views
 from leaderboard.store.facts import EVERYTHING, ROUNDED
@@ -29,6 +30,7 @@ ATTRIBUTES = {
 }
 #: The strategy of the paper's figures 10, 13, 14, 17 and 18.
 BOX = "S5"
+NO_PAIR = "No model has the scores of a whole pair; run `make repro` until every model is through."
 NO_BOX = f"No model has scores under {BOX}; add it to `strategies` under `evaluate` in params.yaml."
 #: The paper's models as the platform names them, and as headings.
 REPORTED = {"sam_vit_b": "Paper, ViT-B", "sam_vit_h": "Paper, ViT-H"}
@@ -38,6 +40,11 @@ _OWN = """scores s join objects o using (object_id)
     semi join (select * from coverage where scores = of_scores) w
         on w.model = s.model and w.strategy = s.strategy and w.pair = s.pair
     where case when list_contains(?, s.strategy::varchar) then o.on_board_s1 else o.on_board end"""
+
+#: A kind of models whose numbers measure nothing.
+_DEMONSTRATION = "demonstration"
+#: Of contacts, in the order of `CONTACTS`: how a model's training is marked beside its name.
+_CLOSE = ("", "trained on the same source", "may know these cases")
 
 Floats = NDArray[np.float64]
 
@@ -77,6 +84,45 @@ class Given:
     def pairs(self) -> dict[str, dict[str, Any]]:
         """Pair → what the reader says of it."""
         return {row["pair"]: row for row in self.reader.pair_list()}
+
+    @cached_property
+    def first(self) -> str:
+        """The first model under the box prompt; a demonstration only where no other has a headline there."""
+        found = {row["model"] for row in self.reader.headlines(strategy=BOX)}
+        real = [one for one in self.models if one["name"] in found and one["kind"] != _DEMONSTRATION]
+        return str((real or self.models)[0]["name"])
+
+    @property
+    def first_told(self) -> str:
+        """The first model, and of what it is the first."""
+        ahead = self.first != self.models[0]["name"]
+        return (
+            f"{self.titled(self.first)}, the first under {BOX}{' that is no demonstration' if ahead else ''}"
+        )
+
+    @cached_property
+    def _marks(self) -> dict[str, list[str]]:
+        """Model → what to know of it beside each number: its kind, the closest contact of its training."""
+        met = self.reader.rows(
+            """select distinct model, contact from contacts
+            semi join objects o on o.kind = contacts.kind and o.on_board"""
+        )
+        closest: dict[str, int] = {}
+        order = list(CONTACTS)
+        for row in met:
+            closest[row["model"]] = max(order.index(row["contact"]), closest.get(row["model"], 0))
+        return {
+            model["name"]: [
+                *([_DEMONSTRATION] if model["kind"] == _DEMONSTRATION else []),
+                *([_CLOSE[place]] if (place := closest.get(model["name"], 0)) else []),
+            ]
+            for model in self.models
+        }
+
+    def titled(self, model: str) -> str:
+        """The model, marked if it is a demonstration or its training came near the board's rows."""
+        marks = self._marks.get(model)
+        return f"{model} ({'; '.join(marks)})" if marks else model
 
     def named(self, pair: str) -> str:
         """The pair, marked if some of its images are synthetic."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from cosmos1050k import disk
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from leaderboard.analyses.section import Section, numeric, rows_note, texts
 from leaderboard.store.publish import STATE
 
@@ -53,14 +53,15 @@ def publish(path: Path, state: Path = STATE) -> Path:
     """Puts a file of `dumped` before the app in one step, keeps the two newest; returns the copy.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged, or the disk does not take the copy.
     """
     told = read(path)
     target = state / FOLDER / f"{told.build_id}.json"
-    replace_text(target, path.read_text())
-    target.touch()  # written or as it was: it is the newest
-    for old in _files(state)[KEPT:]:
-        old.unlink()
+    disk.write_all({target: path.read_bytes()})
+    with disk.writing(target.parent):
+        target.touch()  # written or as it was: it is the newest
+        for old in _files(state)[KEPT:]:
+            old.unlink()
     return target
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cosmos1050k.index import replace_text
+from cosmos1050k import disk
 from cosmos1050k.notices import Notice, notices
 from leaderboard.analyses.given import plural
 from leaderboard.analyses.publishing import dumped
@@ -48,17 +48,24 @@ def write(found: Sequence[Section], board: Mapping[str, Any], folder: Path = REP
 
     Args:
         board: what the reader says of the board.
+
+    Raises:
+        Fatal: the disk does not take them; all is as it was.
     """
     page = html(found, board)
     told = " ".join([NOTICE, *(f"{one.strong}." for one in _noted(board))])
     files = {f"{one.key}.csv": _csv(one.table, told) for one in found if one.table is not None}
-    for name, text in files.items():
-        replace_text(folder / TABLES / name, text)
-    for old in (folder / TABLES).glob("*.csv"):
-        if old.name not in files:
-            old.unlink()
-    replace_text(folder / SECTIONS, dumped(found, board))
-    replace_text(folder / REPORT, page)
+    disk.write_all(
+        {
+            folder / REPORT: page.encode(),
+            folder / SECTIONS: dumped(found, board).encode(),
+            **{folder / TABLES / name: text.encode() for name, text in files.items()},
+        }
+    )
+    with disk.writing(folder):
+        for old in (folder / TABLES).glob("*.csv"):
+            if old.name not in files:
+                old.unlink()
     return folder / REPORT
 
 

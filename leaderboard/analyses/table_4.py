@@ -31,7 +31,10 @@ def section(given: Given) -> Section:
                 rows.append((part, name, taken / 1000, model["timed_on"]))
     parts = [_EMBEDDING, *STRATEGIES]
     known = {(name, part): seconds for part, name, seconds, _ in rows}
-    series = {name: [known.get((name, part)) for part in parts] for name in list(timed)[: drawing.MOST - 2]}
+    series = {
+        given.titled(name): [known.get((name, part)) for part in parts]
+        for name in list(timed)[: drawing.MOST - 2]
+    }
     for their, heading in REPORTED.items():
         series[heading] = [reported[their, part] for part in parts]
     figure = drawing.dots(parts, series, "seconds (logarithmic)")
@@ -45,7 +48,7 @@ def section(given: Given) -> Section:
         "times of different machines can't be compared.",
         table(
             part=("Part", "text", columns[0]),
-            model=("Model", "text", columns[1]),
+            model=("Model", "text", [given.titled(name) for name in columns[1]]),
             seconds=("Seconds", ".3g", columns[2]),
             machine=("Timed on", "text", columns[3]),
             **{

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from leaderboard.analyses import drawing
-from leaderboard.analyses.given import ATTRIBUTES, BOX, REPORTED, Floats, Given, plural
+from leaderboard.analyses.given import ATTRIBUTES, BOX, NO_PAIR, REPORTED, Floats, Given, plural
 from leaderboard.analyses.section import Section, table
 from leaderboard.statistics.correlation import spearman_partial
 
@@ -26,12 +26,15 @@ def section(given: Given) -> Section:
                     {"attribute": name, "strategy": strategy, "model": model["name"], **own}
                     for name, own in found.items()
                 ]
+    if not rows:
+        return Section(_KEY, _TITLE, "", missing=NO_PAIR)
     order = list(ATTRIBUTES)
     rows.sort(key=lambda row: (order.index(row["attribute"]), row["strategy"]))  # stable: the models' order
     names = list(dict.fromkeys(row["model"] for row in rows))
     boxed = {(row["model"], row["attribute"]): row["r"] for row in rows if row["strategy"] == BOX}
     headings = [ATTRIBUTES[name][1] for name in order]
-    series = {model: [boxed.get((model, name)) for name in order] for model in names[: drawing.MOST - 2]}
+    shown = names[: drawing.MOST - 2]
+    series = {given.titled(model): [boxed.get((model, name)) for name in order] for model in shown}
     if reported:
         for their, heading in REPORTED.items():
             series[heading] = [reported[name, BOX, their] for name in order]
@@ -57,7 +60,7 @@ def section(given: Given) -> Section:
         table(
             attribute=("Attribute", "text", [ATTRIBUTES[row["attribute"]][1] for row in rows]),
             strategy=("Strategy", "text", [row["strategy"] for row in rows]),
-            model=("Model", "text", [row["model"] for row in rows]),
+            model=("Model", "text", [given.titled(row["model"]) for row in rows]),
             objects=("Objects", "count", [row["objects"] for row in rows]),
             r=("Correlation", ".3f", [row["r"] for row in rows]),
             p=("p", ".1e", [row["p"] for row in rows]),

@@ -35,7 +35,8 @@ def section(given: Given) -> Section:
     names = list(dict.fromkeys(f"{row[1]}, {row[0]} px" for row in rows))
     known = {(row[2], f"{row[1]}, {row[0]} px"): row[4] for row in rows}
     series = {
-        one.model: [known.get((one.model, name)) for name in names] for one in found[: drawing.MOST - 1]
+        given.titled(one.model): [known.get((one.model, name)) for name in names]
+        for one in found[: drawing.MOST - 1]
     }
     if reported:
         series["Paper"] = [
@@ -52,7 +53,7 @@ def section(given: Given) -> Section:
         table(
             reach=("Shift, px", "text", columns[0]),
             strategy=("Strategy", "text", columns[1]),
-            model=("Model", "text", columns[2]),
+            model=("Model", "text", [given.titled(name) for name in columns[2]]),
             objects=("Objects", "count", columns[3]),
             drop=("Drop of DICE", ".2f", columns[4]),
             spread=("Deviation", ".2f", columns[5]),

@@ -55,7 +55,7 @@ def _beside(given: Given, key: str, title: str, metric: str, what: str, scale: i
                 if row["model"] == name and their is not None
             ]
             if points:
-                series[f"{name} beside {REPORTED[model]}"] = points
+                series[f"{given.titled(name)} beside {REPORTED[model]}"] = points
     common = len(
         {row["pair"] for row in rows if any((row["pair"], row["strategy"], m) in reported for m in REPORTED)}
     )
@@ -74,7 +74,7 @@ def _beside(given: Given, key: str, title: str, metric: str, what: str, scale: i
         table(
             pair=("Pair", "text", [row["pair"] for row in rows]),
             strategy=("Strategy", "text", [row["strategy"] for row in rows]),
-            model=("Model", "text", [row["model"] for row in rows]),
+            model=("Model", "text", [given.titled(row["model"]) for row in rows]),
             objects=("Objects", "count", [row["objects"] for row in rows]),
             ours=(f"{what} here", ".2f", ours),
             **{model: (heading, ".2f", theirs(model)) for model, heading in REPORTED.items()},

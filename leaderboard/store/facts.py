@@ -52,6 +52,8 @@ def load(
     try:
         _objects(connection, shard_files)
     except duckdb.Error as error:
+        if files.unwritten(error):
+            raise
         reason = str(error).splitlines()[0]
         raise InputError(f"a built source is damaged ({reason}); build it again") from None
     left = _scores(connection, given, runs)
@@ -180,6 +182,8 @@ def _scores(connection: duckdb.DuckDBPyConnection, given: BoardInput, runs: Sequ
         try:
             problem = _incoming(connection, run, slug)
         except duckdb.Error as error:
+            if files.unwritten(error):
+                raise
             problem = f"damaged ({str(error).splitlines()[0]})"
         if problem:
             file = run.folder / f"{slug}.parquet"

@@ -13,6 +13,9 @@ import pyarrow as pa
 from cosmos1050k import disk
 from cosmos1050k.errors import InputError
 
+#: Of the database, when it can't write: a commit that failed, or what does not fit the memory nor beside it.
+_UNWRITTEN = (duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -61,10 +64,18 @@ def writing(target: Path) -> Iterator[None]:
     try:
         with disk.writing(target):
             yield
-    except (duckdb.IOException, duckdb.TransactionException) as error:
+    except (duckdb.IOException, *_UNWRITTEN) as error:
         problem = str(error).splitlines()[0].rpartition(": ")[2]
         remedy = "make room or mend the folder, and run it again"
         raise InputError(f"{target}: can't be written ({problem}); {remedy}") from None
+
+
+def unwritten(error: duckdb.Error) -> bool:
+    """Whether the database could not write, in a statement that reads as well."""
+    refused = ("Could not write", *(os.strerror(number) for number in disk.UNWRITTEN))
+    return isinstance(error, _UNWRITTEN) or (
+        isinstance(error, duckdb.IOException) and any(one in str(error) for one in refused)
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,6 +14,8 @@ from leaderboard.submissions.tally import LOST, Tally
 _HOST = "127.0.0.1"
 #: How runs end; each has a number from the start, since an alarm can't see the first step from nothing.
 _ENDS = ("scored", "rejected", "failed", "queued", LOST)
+#: Of whose fault and which code reports are, likewise.
+_FAULTS = (("model", "limit"), *(("ours", code) for code in ("crashed", "killed", "worker")))
 
 
 def registry() -> CollectorRegistry:
@@ -54,8 +56,8 @@ class _Runs(Collector):
         yield runs
         told = "Runs without scores, by whose fault and the code of it."
         failures = CounterMetricFamily("cosmos_worker_failures", told, labels=["fault", "code"])
-        for (fault, code), count in list(self._tally.failures.items()):
-            failures.add_metric([fault, code], count)
+        for fault, code in sorted({*_FAULTS, *self._tally.failures}):
+            failures.add_metric([fault, code], self._tally.failures[fault, code])
         yield failures
         told = "When the server answered last; 0: not yet."
         yield GaugeMetricFamily("cosmos_worker_answered_timestamp_seconds", told, self._server.answered)

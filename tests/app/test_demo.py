@@ -164,6 +164,7 @@ def test_a_link_opens_the_same_image(page: Page, browser: Browser, address: str)
     other.close()
 
 
+@pytest.mark.slow
 def test_a_volume_is_prompted_and_its_mask_has_its_geometry(page: Page, address: str, tmp_path: Path) -> None:
     affine = np.array([[-1.0, 0, 0, 5], [0, 1.5, 0, 7], [0, 0, 4, -9], [0, 0, 0, 1]])
     values = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)

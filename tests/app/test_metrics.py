@@ -1,5 +1,6 @@
 """What Prometheus is told: right numbers, few labels, nobody's name, and no request fails of it."""
 
+import logging
 import re
 import socket
 import urllib.request
@@ -138,6 +139,33 @@ def test_a_fault_of_the_metrics_fails_no_request(metrics: Metrics, monkeypatch: 
         monkeypatch.setattr(getattr(metrics, part), "labels", breaks)
     answer = asking(metrics).get("/api/v1/board")
     assert (answer.status_code, answer.text) == (200, "answered")
+
+
+def test_while_there_is_no_board_the_log_says_so_once(
+    metrics: Metrics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert told(metrics)("cosmos_metrics_had", part="board") == 0
+    (line,) = caplog.records
+    assert (line.levelno, line.exc_info) == (logging.WARNING, None)
+    assert "run `make repro`" in line.message
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards/current.duckdb").write_bytes(b"")
+    assert told(metrics)("cosmos_metrics_had", part="board") == 1
+    (tmp_path / "boards/current.duckdb").unlink()
+    assert told(metrics)("cosmos_metrics_had", part="board") == 0
+    assert len(caplog.records) == 2
+
+
+def test_what_an_alarm_counts_is_there_before_it_happens(tmp_path: Path) -> None:
+    ask = told(Metrics(tmp_path, Queue(tmp_path)))
+    for status in ("200", "204"):
+        assert ask("cosmos_http_requests_total", route="/api/v1/work/claim", status=status) == 0
+    for reason in ("crashed", "killed", "machine", "lost", "worker", "not-on-board", OTHER):
+        assert ask("cosmos_submissions_failed", state="failed", reason=reason) == 0
+    worker = parsed(generate_latest(of_worker(WorkServer("http://127.0.0.1:9", "token"), Tally())).decode())
+    for code in ("crashed", "killed", "worker"):
+        assert worker["cosmos_worker_failures_total", frozenset({("fault", "ours"), ("code", code)})] == 0
 
 
 def test_what_can_not_be_had_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:

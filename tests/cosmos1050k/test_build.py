@@ -186,7 +186,7 @@ def test_a_fault_of_the_program_costs_its_case_alone(
     case = next(iter(sources.get("sample").cases(raw_copy(tmp_path))))
     monkeypatch.setattr(rows, "rows_of", faulty)
     task = build._Task(case, "sample", "train", {}, {}, {}, units.Units("build", tmp_path), "key")
-    with pytest.raises(BadFile, match=r"a fault of the program \(KeyError\('x'\)\); report it") as caught:
+    with pytest.raises(BadFile, match=r"a fault of the program \(KeyError\); report it") as caught:
         build._build_case(task)
     assert caught.value.file == case.image
     assert "in faulty" in caplog.text  # where it happened

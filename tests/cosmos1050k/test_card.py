@@ -1,9 +1,12 @@
 """The card: what it counts, what its header configures."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import yaml
 
 from cosmos1050k import card, pictures, sources
 from cosmos1050k.errors import InputError
+from pipelines import card as stage
 from tests.conftest import ROOT
 
 #: Any other source.
@@ -122,6 +126,62 @@ def test_a_build_is_held_against_the_whole_release(sample: Path, tmp_path: Path)
     assert "| 364 | same: 123 images | 0 | 0 |" in card.render(["sample"], sample)
     copied(sample / "sample", tmp_path, "sample", rows=100, version="1" * 64)
     assert "| 364 | partial: 123 images | 0 | 0 |" in card.render(["sample"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cases", "skipped", "slices", "told"),
+    [
+        (122, 7, 0, [12], "whole, 1 excluded"),
+        (121, 7, 0, [12], "partial"),  # one row more is missing
+        (103, 6, 0, [None], "whole, 1 excluded"),
+        (101, 6, 0, [None, 4, 5], "whole, 3 excluded"),
+        (83, 5, 0, [None], "partial"),
+        (83, 5, 1, [None, None], "partial"),
+    ],
+)
+def test_what_was_left_out_on_purpose_makes_no_build_partial(
+    sample: Path, tmp_path: Path, rows: int, cases: int, skipped: int, slices: list[int | None], told: str
+) -> None:
+    excluded = [{"case": f"c{place}", "slice": at, "reason": "x"} for place, at in enumerate(slices)]
+    left = [{"case": "d", "reason": "y"}] * skipped
+    copied(sample / "sample", tmp_path, "sample", rows=rows, cases=cases, skipped=left, excluded=excluded,
+           version="1" * 64)  # fmt: skip
+    wanted = f"| 364 | {told}: 123 images | {skipped} | {len(slices)} |"
+    assert wanted in card.render(["sample"], tmp_path)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_full_disk_leaves_the_card_and_its_pictures_as_they_were(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "README.md"
+    monkeypatch.setattr(card, "CARD", target)
+    monkeypatch.setattr(stage, "DATA", sample)
+    monkeypatch.setattr(stage.params, "load", lambda: SimpleNamespace(sources=("sample",)))
+    files = {"assets/old.svg": b"old", "assets/sizes.svg": b"older", "README.md": b"oldest"}
+    (tmp_path / "assets").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with monkeypatch.context() as patch:
+        whole = Path.write_bytes
+
+        def full(path: Path, content: bytes) -> int:
+            if "croissant" in path.name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            return whole(path, content)
+
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(
+            InputError, match=r"croissant\.json: can't be written \(No space left on device\)"
+        ):
+            stage.main()
+    assert written(tmp_path) == files
+    stage.main()
+    text = card.render(["sample"], sample).encode()
+    assert written(tmp_path) == {"README.md": text, **card.beside(["sample"], sample)}
 
 
 def test_pairs_that_may_not_be_shown_are_named(sample: Path, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def test_unclear_terms_are_not_redistributable() -> None:
         assert sources.get(slug).SOURCE.redistributable is False, slug
 
 
+@pytest.mark.slow
 def test_the_card_names_licence_terms_and_works_of_each_source(sample: Path, tmp_path: Path) -> None:
     manifest = json.loads((sample / "sample/manifest.json").read_text())
     slugs = sources.slugs()

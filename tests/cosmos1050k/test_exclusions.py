@@ -196,6 +196,28 @@ def test_of_a_phantom_a_line_may_speak_of_the_owner_s_release(
     ]
 
 
+@pytest.mark.parametrize("labelled", [8, None])
+def test_a_case_that_a_partial_copy_lacks_is_warned_of(
+    tmp_path: Path,
+    store: units.Units,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    labelled: int | None,
+) -> None:
+    """Of the sample all seven are there."""
+    module = sources.get("sample")
+    source = module.SOURCE.model_copy(update={"labelled": labelled})
+    monkeypatch.setattr(sources, "get", lambda _: SimpleNamespace(SOURCE=source, cases=module.cases))
+    manifest = rebuilt(tmp_path, store, "sample,slab_175,,blurred", "sample,slab_025,,cut")
+    assert [entry.case for entry in manifest.excluded] == ["slab_025"]
+    assert [record.message for record in caplog.records] == [
+        "exclusions.csv, line 2: sample/slab_175: no such case in this copy, which is not known to be the "
+        "whole release"
+    ]
+    with pytest.raises(InputError, match="no image of slice 70 in that case; mend or remove the line"):
+        rebuilt(tmp_path, store, "sample,slab_050,70,x")
+
+
 def test_when_all_is_left_out_it_says_so(tmp_path: Path, store: units.Units) -> None:
     lines = [f"sample,slab_{start:03d},,x" for start in range(0, 151, 25)]
     with pytest.raises(

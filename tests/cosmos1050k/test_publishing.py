@@ -4,7 +4,9 @@ import ast
 import fnmatch
 import hashlib
 import json
+import re
 import shutil
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,7 @@ def test_of_all_sources_those_go_whose_licence_lets(every: Path) -> None:
     assert 10 < len(FREE) < len(sources.slugs()) - 10
     release = publishing.dataset(sources.slugs(), every, "lab/cosmos")
     assert {name.split("/")[1] for name in release.files if name.startswith("data/")} == FREE
-    assert {part.name for part in release.parts} == FREE | {"card"}
+    assert {part.name for part in release.parts} == FREE | {"mark", "card"}
     assert {one.name for one in release.stays} == set(sources.slugs()) - FREE
     for one in release.stays:
         assert sources.get(one.name).SOURCE.licence in one.reason
@@ -106,7 +108,7 @@ def test_the_files_are_the_manifest_s_with_their_bytes(data: Path) -> None:
     (data / "kits19/.lock").write_text("")
     release = publishing.dataset(["kits19", "brats20"], data, "lab/cosmos")
     shards = [shard["file"] for shard in json.loads((data / "kits19/manifest.json").read_text())["shards"]]
-    assert [file.name for file in release.parts[0].files] == [
+    assert [file.name for file in release.parts[1].files] == [
         f"data/kits19/{name}" for name in (*shards, "cases.parquet", "manifest.json")
     ]
     for file in release.files.values():
@@ -143,6 +145,28 @@ def test_nothing_to_publish_is_one_line(data: Path) -> None:
         publishing.dataset(["brats20", "luna16"], data, "lab/cosmos")
     with pytest.raises(InputError, match="build the source with `cosmos build verse`"):
         publishing.dataset(["kits19", "verse"], data, "lab/cosmos")
+
+
+def test_no_reason_tells_whose_machine_it_was(data: Path) -> None:
+    reasons = {
+        "a.nii: a fault (FileNotFoundError(2, '/home/ann/raw/a.nii')); report it": "(2, '…')); report it",
+        "b.nii: not in /home/ann/my raw <1>/kits19; put it there": "b.nii: not in …; put it there",
+        "c/d.nii: of 3/4 mm; see https://example.org/home/page, or ../raw": "",
+        "e.nii: file:///home/ann/e.nii: truncated": "e.nii: …: truncated",
+        "/home/ann/f.nii: PATH=/home/ann": "…: PATH=…",
+    }
+    skipped = [{"case": reason.partition(":")[0], "reason": reason} for reason in reasons]
+    told(data, "kits19", skipped=skipped, excluded=[{"case": "g", "slice": 1, "reason": "as /home/ann says"}])
+    release = publishing.dataset(["kits19", "luna16"], data, "lab/cosmos")
+    manifest = json.loads(page(release, "data/kits19/manifest.json"))
+    here = json.loads((data / "kits19/manifest.json").read_text())
+    assert manifest == here | {"skipped": manifest["skipped"], "excluded": manifest["excluded"]}
+    everything = page(release) + json.dumps(manifest, ensure_ascii=False)
+    assert not re.search(r"/home/ann|my raw|/ann\b", everything)
+    for one, (reason, cleaned) in zip(manifest["skipped"], reasons.items(), strict=True):
+        assert one["reason"].endswith(cleaned or reason)
+        assert escape(f"{one['case']}: {one['reason']}", quote=False) in page(release)
+    assert release.files["data/luna16/manifest.json"].content == data / "luna16/manifest.json"
 
 
 def test_the_card_says_where_it_lies(data: Path) -> None:

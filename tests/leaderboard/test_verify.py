@@ -159,6 +159,7 @@ def test_a_share_is_drawn_by_seed(own: boards.Scored) -> None:
     assert check(own, share=0.2, seed=None).seed != by_chance.seed
 
 
+@pytest.mark.slow
 def test_rows_are_drawn_evenly(own: boards.Scored) -> None:
     """In draws of one row each, a source is met as often as its share of the rows says: ± 4 deviations."""
     draws, rows = 150, {}

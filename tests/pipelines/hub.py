@@ -9,15 +9,18 @@ import json
 import re
 import sys
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
 import yaml
 
 TOKEN = "hf_TestsOwnToken"
@@ -340,6 +343,17 @@ class _Server(ThreadingHTTPServer):
         error = sys.exception()
         if not isinstance(error, OSError):
             self.hub.wrong.append(repr(error))
+
+
+def reached(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes it the Hub of this process, with a token that it takes; the client waits for nothing."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def refused(*arguments: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_models_of_a_modality_or_an_object_by_their_rank() -> None:
     reader = BoardReader()
     for option, by, name in (("--modality", "modality", "Colonoscopy"), ("--object", "object", "Lesion")):

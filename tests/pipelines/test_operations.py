@@ -149,10 +149,14 @@ def board(folder: Path, seed: int) -> Path:
     folder.mkdir()
     rows, version = boards.write_source(folder, "toy", 1, 1, seed, phantom=False)
     boards.write_scores(folder / "scores/box", "box", "toy", rows, version)
-    data, scores, none, made = (folder / name for name in ("data", "scores", "none", "board.duckdb"))
-    given = BoardInput(data, scores, none, none, ("toy",), ("box",), protocol_version=1)
-    build_board(given, made, options=BoardOptions(bootstrap_draws=100))
+    made = folder / "board.duckdb"
+    build_board(_of_board(folder), made, options=BoardOptions(bootstrap_draws=100))
     return made
+
+
+def _of_board(folder: Path) -> BoardInput:
+    data, scores, none = (folder / name for name in ("data", "scores", "none"))
+    return BoardInput(data, scores, none, none, ("toy",), ("box",), protocol_version=1)
 
 
 def of_queue(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
@@ -224,8 +228,7 @@ def of_backup(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writ
 def of_board(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
     """The board's file is made anew, there where the last one lies."""
     board(folder / "1", 1)
-    data, scores, none = (folder / "1" / name for name in ("data", "scores", "none"))
-    given = BoardInput(data, scores, none, none, ("toy",), ("box",), protocol_version=1)
+    given = _of_board(folder / "1")
     made = disk.folder / "board.duckdb"
 
     def act() -> None:

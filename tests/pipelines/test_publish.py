@@ -10,9 +10,8 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
-import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import typer
@@ -28,7 +27,7 @@ from pipelines.cli_publish import publish
 from tests.conftest import ROOT
 from tests.leaderboard import boards, dataset
 from tests.leaderboard.segmenters import guesser
-from tests.pipelines.hub import TOKEN, Hub, Repository, Stored, running
+from tests.pipelines.hub import TOKEN, Hub, Repository, Stored, reached, running
 
 REPO, SCORES = "lab/cosmos", "lab/cosmos-scores"
 #: By their declarations: two that may be passed on, one that may not, and one that may, of synthetic files.
@@ -74,14 +73,8 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The Hub of this process, with a token that it takes; its client waits for nothing between tries."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import _http
-
     with running() as started:
-        monkeypatch.setattr(constants, "ENDPOINT", started.address)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        reached(started, monkeypatch)
         yield started
     assert not started.wrong
 
@@ -125,7 +118,7 @@ def complete(hub: Hub, tag: str) -> tuple[Repository, Repository]:
         name: (ROOT / "cosmos1050k" / name).read_bytes()
         for name in ("CITATIONS.bib", "loading_script.py", "schema.py")
     }
-    rendered = {".gitattributes", "README.md", "RECIPES.md", "croissant.json"}
+    rendered = {".gitattributes", "README.md", "RECIPES.md", "cosmos1050k.json", "croissant.json"}
     assert rendered < there.keys()
     rendered |= {name for name in there if name.startswith("assets/")}
     assert {name: there[name] for name in there.keys() - rendered} == built(OPEN) | built(ALSO) | beside
@@ -134,9 +127,11 @@ def complete(hub: Hub, tag: str) -> tuple[Repository, Repository]:
     there = {name: stored.content for name, stored in scores.commits[-1].files.items()}
     real = [f"{model}/{slug}" for model in ("box", "guesser") for slug in (OPEN, CLOSED, ALSO)]
     manifests = {"box/manifest.json", "guesser/manifest.json"}
-    assert there.keys() == {f"{one}.parquet" for one in real} | manifests | {".gitattributes", "README.md"}
+    beside_them = {".gitattributes", "README.md", "cosmos1050k.json"}
+    assert there.keys() == {f"{one}.parquet" for one in real} | manifests | beside_them
     for one in real:
-        assert there[f"{one}.parquet"] == Path(f"leaderboard/scores/{one}.parquet").read_bytes()
+        here = Path(f"leaderboard/scores/{one}.parquet").read_bytes()
+        assert (there[f"{one}.parquet"] == here) == (CLOSED not in one)
     return images, scores
 
 
@@ -148,9 +143,9 @@ def test_what_may_go_arrives_whole_and_what_may_not_never_leaves(project: Path, 
     assert f"stays {CLOSED}: may not be passed on (the owner's data usage terms" in output
     assert f"stays {PHANTOM}: a phantom" in output
     assert not images.private
-    # One commit per source, the card last.
+    # One commit per source, the mark first, the card last.
     assert [one.summary for one in images.commits[1:]] == [
-        f"{tag}: sending {part}" for part in (OPEN, ALSO, "card")
+        f"{tag}: sending {part}" for part in ("mark", OPEN, ALSO, "card")
     ]
     shards_of = {slug: set(built(slug).values()) for slug in (CLOSED, PHANTOM)}
     arrived = [set(hub.objects.values()), *({s.content for s in c.files.values()} for c in images.commits)]
@@ -161,6 +156,7 @@ def test_what_may_go_arrives_whole_and_what_may_not_never_leaves(project: Path, 
     assert PHANTOM not in page
     assert "phantom" not in page.lower()
     assert f'load_dataset("{SCORES}", revision="{tag}"' in page
+    assert f"stays the owner's patient and image names in scores on {CLOSED}: hashes go instead" in output
     assert any(re.search(r"/lfs/\w+/2$", one.path) for one in hub.asked), "nothing went in pieces"
 
 
@@ -181,7 +177,12 @@ def test_a_copy_loads(project: Path, hub: Hub, tmp_path: Path) -> None:
     assert sorted(one for ids in rows.values() for one in ids) == sorted(here)
     loaded = datasets.load_dataset(str(scores), "box", split="scores").with_format("arrow")[:]
     files = [pq.read_table(f"leaderboard/scores/box/{slug}.parquet") for slug in (OPEN, CLOSED, ALSO)]
-    assert loaded.cast(files[0].schema).equals(pa.concat_tables(files))
+    loaded = loaded.cast(files[0].schema)
+    first, closed, last = (loaded.filter(pc.equal(loaded["source"], slug)) for slug in (OPEN, CLOSED, ALSO))
+    assert first.equals(files[0])
+    assert last.equals(files[2])
+    assert closed.num_rows == files[1].num_rows > 0
+    assert not set(closed["image_id"].to_pylist()) & set(files[1]["image_id"].to_pylist())
 
 
 def test_the_same_again_changes_nothing_and_says_so(project: Path, hub: Hub) -> None:

@@ -72,7 +72,10 @@ def test_it_says_what_is_here(here: Path) -> None:
     boards = here / "leaderboard/state/boards"
     boards.mkdir(parents=True)
     with duckdb.connect(str(boards / "0123456789abcdef.duckdb")) as connection:
-        connection.execute("create table boards as select '0123456789abcdef' as build_id, '' as numerics")
+        connection.execute(
+            """create table boards as select '0123456789abcdef' as build_id, '' as numerics,
+            'feedfeedfeedfeed' as dataset_version, 1 as protocol_version"""
+        )
     (boards / "current.duckdb").symlink_to("0123456789abcdef.duckdb")
     (here / ".gitignore").write_text("leaderboard\ncosmos1050k\n")
     git(here, "init", "-q")
@@ -83,12 +86,17 @@ def test_it_says_what_is_here(here: Path) -> None:
     lines = told().splitlines()
     dataset = hashlib.sha256(json.dumps({"sample": found}).encode()).hexdigest()[:16]
     assert lines[:3] == [f"dataset {dataset}", f"source sample {found}", "protocol 1"]
-    assert lines[4:] == [f"commit {commit}; the folder equals it", "board 0123456789abcdef"]
+    board = "board 0123456789abcdef of another dataset, feedfeedfeedfeed, protocol 1"
+    assert lines[4:] == [f"commit {commit}; the folder equals it", board]
     (here / "new.py").write_text("")
     assert f"commit {commit}; the folder differs from it" in told()
     facts = json.loads(told("--json"))
     assert facts["git"] == {"commit": commit, "differs": True, "problem": None}
     assert (facts["dataset"], facts["sources"]["sample"]["version"]) == (dataset, found)
+    assert (facts["board"]["dataset"], facts["board"]["problem"]) == ("feedfeedfeedfeed", None)
+    with duckdb.connect(str(boards / "0123456789abcdef.duckdb")) as connection:
+        connection.execute("update boards set dataset_version = ?", [dataset])
+    assert told().splitlines()[-1] == f"board 0123456789abcdef of dataset {dataset}, protocol 1"
     assert f'version = "{facts["package"]}"' in (ROOT / "pyproject.toml").read_text()
 
 

@@ -132,12 +132,84 @@ def test_where_all_masks_are_empty_there_is_no_distance(given: Given) -> None:
 
         def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
             end = "else o.on_board end"
-            assert end in query
             return given.reader.rows(query.replace(end, "else o.on_board and s.dice_oracle = 0 end"), *values)
 
     hollow = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
     for row in rows(figures_6_7_8.figure_6(hollow)):
         assert (row["DICE, %"], row["HD, px"], row["Empty masks"]) == (0, None, row["Objects"])
+
+
+def test_without_a_whole_pair_it_says_so(given: Given) -> None:
+    class Reader:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(given.reader, name)
+
+        def table(self, query: str, *values: Any) -> pa.Table:
+            return given.reader.table(query, *values).slice(0, 0)
+
+        def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+            found = given.reader.rows(query, *values)
+            return [] if "from coverage" in query else found
+
+    bare = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
+    for analysis in (
+        figures_6_7_8.figure_6,
+        figures_6_7_8.figure_7,
+        figures_6_7_8.figure_8,
+        table_6.section,
+    ):
+        section = analysis(bare)
+        assert section.missing.startswith("No model has the scores of a whole pair")
+        assert section.table is section.figure is None
+    for analysis in (figure_10.section, figure_13.section, figure_14.section, figures_12_15.figure_15):
+        assert analysis(bare).missing.startswith("No model has scores under S5")
+
+
+def test_a_demonstration_is_marked_and_never_the_first_before_another(given: Given) -> None:
+    kinds = {"tuned": "demonstration"}
+
+    class Reader:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(given.reader, name)
+
+        def models(self) -> list[dict[str, Any]]:
+            return [{**one, "kind": kinds.get(one["name"], one["kind"])} for one in given.reader.models()]
+
+        def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+            found = given.reader.rows(query, *values)
+            if "from contacts" not in query:
+                return found
+            assert {row["contact"] for row in found} == {"other_source"}
+            return [*found, {"model": "planted", "contact": "same_source"}]
+
+    assert given.first == given.models[0]["name"] == "tuned"
+    assert given.first_told == "tuned, the first under S5"
+    assert given.titled("planted") == "planted"
+    board = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
+    marked = {"tuned (demonstration)", "planted (trained on the same source)"}
+    told = "planted (trained on the same source), the first under S5 that is no demonstration"
+    for analysis in (figures_6_7_8.figure_7, figure_13.section):
+        assert told in analysis(board).sentence
+    for analysis in (
+        figures_6_7_8.figure_6,
+        figures_6_7_8.figure_7,
+        figure_10.section,
+        figure_14.section,
+        table_6.section,
+        tables_2_3.table_2,
+    ):
+        section = analysis(board)
+        assert {row["Model"] for row in rows(section)} == marked
+        if analysis is not figures_6_7_8.figure_7:
+            assert section.figure is not None
+            names = [trace.name or "" for trace in section.figure.data]
+            assert all(any(name.startswith(one) for name in names) for one in marked)
+    for analysis in (figures_17_18.figure_17, figures_17_18.figure_18):
+        assert "tuned (demonstration)" in analysis(board).sentence
+        assert {row["Model"] for row in rows(analysis(board))} == {"tuned (demonstration)"}
+    kinds["planted"] = "demonstration"
+    alone = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
+    assert alone.first_told == "tuned (demonstration), the first under S5"
 
 
 def test_figure_10_says_how_dice_scatters_in_a_modality(given: Given) -> None:
