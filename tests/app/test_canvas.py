@@ -197,6 +197,7 @@ def test_a_click_gives_the_pixel_under_it(
         np.testing.assert_array_equal(drawn(page, "picture")[..., :3], served.image())
 
 
+@pytest.mark.slow
 def test_points_and_a_box_by_mouse(page: Page, seen: Seen) -> None:
     page.mouse.click(*centre(page, 4, 5))
     page.mouse.click(*centre(page, 9, 8), button="right")
@@ -291,6 +292,7 @@ def test_slices_are_asked_for_and_none_is_lost(page: Page, seen: Seen) -> None:
     assert seen.given[-1].turned == before + 12
 
 
+@pytest.mark.slow
 def test_masks_are_drawn_without_sending_the_picture_again(page: Page) -> None:
     sent = base64.b64encode(pictures.encode(served.image())).decode()
     until(page, lambda: sent in page.evaluate("window.received"))

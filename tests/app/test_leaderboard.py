@@ -118,6 +118,7 @@ def test_says_what_the_board_is(page: Page, address: str, sample: Made) -> None:
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 def test_the_best_model_for_a_pair_is_found_and_linked(page: Page, address: str, sample: Made) -> None:
     open_board(page, address)
     pick(page, "Strategy", "S2 · 1 positive point")
@@ -159,6 +160,7 @@ def test_search_and_columns(page: Page, address: str) -> None:
     expect(page.locator(".board-scroll tbody tr")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_model_s_page_and_back(page: Page, address: str) -> None:
     open_board(page, address, "?strategy=S6")
     page.get_by_role("link", name="box", exact=True).click()

@@ -56,6 +56,7 @@ def lines_of(path: Path = GROUPS) -> list[dict[str, str]]:
     return list(csv.DictReader(kept))
 
 
+@pytest.mark.slow
 def test_no_group_crosses_a_split(everything: dict[str, list[Case]]) -> None:
     assert all(everything.values())
     splits = of_groups(everything)

@@ -99,6 +99,7 @@ def test_a_mask_decoder_on_its_base(project: Path) -> None:
 SEEN = TrainedOn(others="none", sources={"acdc": "all", "drive": "train"})
 
 
+@pytest.mark.slow
 def test_what_it_was_trained_on_is_declared(project: Path, content: bytes) -> None:
     make(project, content, trained_on=SEEN)
     assert record("mine").trained_on == SEEN
@@ -359,6 +360,7 @@ def test_a_hostile_pickle_runs_nothing(project: Path, tmp_path: Path) -> None:
     assert left() == []
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_leaves_nothing(project: Path) -> None:
     given = state()
     del given["image_encoder.pos_embed"]

@@ -185,6 +185,7 @@ def test_a_pair_that_a_model_has_in_part_counts_for_nothing(two: Scored, tmp_pat
     assert {pair for pair, lacking in short if lacking} == lost
 
 
+@pytest.mark.slow
 def test_a_source_of_another_version_is_stale_for_all(two: Scored, tmp_path: Path) -> None:
     other = two.copy(tmp_path)
     other.build("third", dataset.cases(6, seed=2))
@@ -277,6 +278,7 @@ def submit(scored: Scored, model: str, name: str, folder: str) -> None:
         pq.write_table(table.set_column(place, table.field(place), column), out / f"{source}.parquet")
 
 
+@pytest.mark.slow
 def test_a_run_of_all_rows_must_have_all(two: Scored, tmp_path: Path) -> None:
     other = two.copy(tmp_path)
     cases = dataset.cases(12, seed=1)

@@ -27,7 +27,9 @@ def test_repro_of_all_sources(tmp_path: Path) -> None:
     output = run(project, "pipelines.repro")
     took = time.monotonic() - started
     builds = {f"build@{slug}" for slug in slugs}
-    assert stages(output) == {*builds, "card", "evaluate@box", "evaluate@grabcut", "board"}
+    attributes = {f"attributes@{slug}" for slug in slugs}
+    others = {"card", "evaluate@box", "evaluate@grabcut", "board", "analyse"}
+    assert stages(output) == builds | attributes | others
     manifests = [load_manifest(project / "cosmos1050k/data" / slug) for slug in slugs]
     assert all(manifest.phantom and manifest.rows for manifest in manifests)
     skipped = {f"{manifest.source}/{entry.case}" for manifest in manifests for entry in manifest.skipped}

@@ -123,6 +123,7 @@ def test_evaluate_scores_the_strategies_asked_for(folder: Path, sample: Path, tm
     assert ours.equals(theirs.filter(pyarrow.compute.equal(theirs["strategy"], "S5")))
 
 
+@pytest.mark.slow
 def test_board_shown_and_exported_alike(folder: Path) -> None:
     status, shown, error = cosmos(folder, "board")
     assert status == 0, error

@@ -64,6 +64,7 @@ def test_a_checkpoint_is_converted_and_taken(project: Path) -> None:
     assert run(*taken) == "data/models/mine: made\n"
 
 
+@pytest.mark.slow
 def test_what_does_not_match_is_listed_beside_the_one_line(project: Path) -> None:
     content = state()
     content.pop("mask_decoder.iou_token.weight")

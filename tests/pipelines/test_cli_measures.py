@@ -65,6 +65,7 @@ def test_latency_prints_what_it_writes(ready: Path) -> None:
     assert output[-1] == str(LATENCIES / "box.json")
 
 
+@pytest.mark.slow
 def test_the_stage_writes_what_the_verb_writes(ready: Path) -> None:
     command = [sys.executable, "-m", "pipelines.latency", "box"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

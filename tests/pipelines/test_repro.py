@@ -59,7 +59,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params.write_text(params.read_text().replace("  - grabcut\n  - sam_nano\n", ""))
     (target / "dvc.lock").unlink(missing_ok=True)
     output = run(target, "pipelines.repro")
-    assert stages(output) == {"build@sample", "card", "evaluate@box", "latency@box", "board"}
+    assert stages(output) == {
+        "build@sample", "attributes@sample", "card", "evaluate@box", "latency@box", "board", "analyse",
+    }  # fmt: skip
     assert "This is the sample, not COSMOS 1050K" in output
     assert "box: S2 does not apply, it needs a box" in output
     assert "make app" in output
@@ -104,18 +106,20 @@ def test_a_second_run_does_nothing(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        pytest.param("bootstrap_draws: 10000", "bootstrap_draws: 500", {"board"}, marks=pytest.mark.slow),
+        pytest.param(
+            "bootstrap_draws: 10000", "bootstrap_draws: 500", {"board", "analyse"}, marks=pytest.mark.slow
+        ),
         pytest.param(
             "strategies: [S1, S2, S3, S4, S5, S6]",
             "strategies: [S5]",
-            {"evaluate@box", "board"},
+            {"evaluate@box", "board", "analyse"},
             marks=pytest.mark.slow,
         ),
         pytest.param("workers: null", "workers: 1", set(), marks=pytest.mark.slow),
         pytest.param(
             "row_group_rows: 64",
             "row_group_rows: 32",
-            {"build@sample", "card", "evaluate@box", "board"},
+            {"build@sample", "attributes@sample", "card", "evaluate@box", "board", "analyse"},
             marks=pytest.mark.slow,
         ),
     ],

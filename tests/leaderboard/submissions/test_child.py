@@ -143,6 +143,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert parquet(workspace.results(folder).values()) == by_evaluate(project, job, file)
 
 
+@pytest.mark.slow
 def test_what_is_not_the_model_s_fault_ends_in_one_line_on_the_log(
     project: Path, data: Path, file: Path
 ) -> None:

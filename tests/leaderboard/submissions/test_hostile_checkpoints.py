@@ -82,6 +82,7 @@ def test_the_canary_would_sing(tmp_path: Path) -> None:
     assert canary(tmp_path).exists()
 
 
+@pytest.mark.slow
 def test_little_memory_is_taken(tmp_path: Path) -> None:
     """Of hostile files, and of one of 375 MB that is right."""
     count = len(list(hostile(tmp_path, 50)))
