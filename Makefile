@@ -9,6 +9,8 @@ DEV := $(VENV)/.installed-dev
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The stages and tools below find the environment by this path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Hundreds of processes start: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro app test test-all lint format bench screenshots constraints

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,14 @@ import plotly.graph_objects as go
 from gradio.components.plot import PlotData
 from numpy.typing import NDArray
 
-from leaderboard.demo.notice import NOTICE
+from leaderboard.analyses import drawing
+from leaderboard.analyses.drawing import COLOURS, GRAY, MOST, SYMBOLS, clean
 
-#: Of series, told apart in every kind of colour vision, at least 3:1 on white and on Gradio's dark ground.
-COLOURS = ("#4477aa", "#d55e00", "#228833", "#b8569a", "#a8821a", "#7a7a7a")
-#: So that no series is told by colour alone.
+#: So that no series of bars is told by colour alone.
 _PATTERNS = ("", "/", "x", ".", "\\", "+")
-_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 _DICE = "DICE, %"
-_GRAY = "#808080"
 #: Pixels of a row, and around the plot.
-_ROW, _AROUND = 18, 130
-#: The notice's foot in pixels; its colour in a picture taken home, 4.7:1 on white and 4:1 on the dark ground.
-_FOOT, _NOTICE_COLOUR = 20, "#737373"
+_ROW, _AROUND = 18, 160
 _CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
@@ -92,7 +86,7 @@ def heat_map(models: Sequence[str], pairs: Sequence[str], dice: NDArray[np.float
             "yanchor": "top",
         },
     )
-    figure = _figure([trace], "", "", height=_AROUND + 60 + _height(len(models), 14))
+    figure = drawing.figure([trace], "", "", height=_AROUND + 60 + _height(len(models), 14))
     figure.update_xaxes(
         type="category", side="top", tickangle=-90, showgrid=False, tickfont={"size": _small(pairs)}
     )
@@ -104,9 +98,9 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[Bar]]) -> go.Figure
     """Groups of bars, a bar per series, which holds a bar per name; whiskers are intervals."""
     traces = []
     for place, (model, found) in enumerate(series.items()):
-        style = place % len(COLOURS)
+        style = place % MOST
         trace = go.Bar(
-            name=escape(model, quote=False),
+            name=clean(model),
             x=_texts(names),
             y=[bar.value for bar in found],
             marker={
@@ -118,7 +112,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[Bar]]) -> go.Figure
         if any(bar.low is not None for bar in found):
             trace.error_y = _whiskers(found)
         traces.append(trace)
-    figure = _figure(traces, "", _DICE, height=420)
+    figure = drawing.figure(traces, "", _DICE, height=450)
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(rangemode="tozero")
     return figure
@@ -132,13 +126,13 @@ def speed(points: Sequence[Timed]) -> go.Figure:
             (point for point in points if point.machine == machine), key=lambda one: one.milliseconds
         )
         front = [point for point in own if point.fastest]
-        colour, symbol = COLOURS[place % len(COLOURS)], _SYMBOLS[place % len(_SYMBOLS)]
+        colour, symbol = COLOURS[place % MOST], SYMBOLS[place % MOST]
         traces.append(
             go.Scatter(
-                name=escape(machine, quote=False),
+                name=clean(machine),
                 x=[point.milliseconds for point in own],
                 y=[point.dice for point in own],
-                text=[escape(f"{point.model} ({point.kind})", quote=False) for point in own],
+                text=[clean(f"{point.model} ({point.kind})") for point in own],
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 9},
                 hovertemplate="%{text}<br>%{x:,.3~r} ms, %{y:.2f} %<extra></extra>",
@@ -146,7 +140,7 @@ def speed(points: Sequence[Timed]) -> go.Figure:
         )
         traces.append(
             go.Scatter(
-                name=f"front: {escape(machine, quote=False)}",
+                name=f"front: {clean(machine)}",
                 x=[point.milliseconds for point in front],
                 y=[point.dice for point in front],
                 text=_texts([point.model for point in front]),
@@ -158,7 +152,7 @@ def speed(points: Sequence[Timed]) -> go.Figure:
                 cliponaxis=False,
             )
         )
-    figure = _figure(traces, "time per image, ms (logarithmic)", _DICE, height=460)
+    figure = drawing.figure(traces, "time per image, ms (logarithmic)", _DICE, height=490)
     figure.update_xaxes(type="log", dtick=1, minor={"dtick": "D2", "showgrid": False})
     return figure
 
@@ -178,10 +172,10 @@ def boxes(series: Mapping[str, Sequence[Spread]]) -> go.Figure:
                 ("mean", "mean"),
             )
         }
-        colour = COLOURS[place % len(COLOURS)]
+        colour = COLOURS[place % MOST]
         traces.append(
             go.Box(
-                name=escape(model, quote=False),
+                name=clean(model),
                 y=_texts([one.pair for one in found]),
                 orientation="h",
                 boxmean=True,
@@ -191,7 +185,7 @@ def boxes(series: Mapping[str, Sequence[Spread]]) -> go.Figure:
             )
         )
     rows = max((len(found) for found in series.values()), default=0)
-    figure = _figure(traces, _DICE, "", height=_AROUND + _height(rows, _ROW * max(1, len(series))))
+    figure = drawing.figure(traces, _DICE, "", height=_AROUND + _height(rows, _ROW * max(1, len(series))))
     figure.update_layout(boxmode="group", boxgap=0.25)
     figure.update_xaxes(range=[-1, 101])
     figure.update_yaxes(type="category", autorange="reversed", dtick=1)
@@ -203,7 +197,7 @@ def differences(pairs: Sequence[str], found: Sequence[Bar], what: str) -> go.Fig
 
     One whose interval has no 0 is full and coloured by its sign; the others are gray.
     """
-    colours = [_GRAY if _open(bar) else COLOURS[0] if (bar.value or 0) > 0 else COLOURS[1] for bar in found]
+    colours = [GRAY if _open(bar) else COLOURS[0] if (bar.value or 0) > 0 else COLOURS[1] for bar in found]
     trace = go.Bar(
         x=[bar.value for bar in found],
         y=_texts(pairs),
@@ -213,7 +207,7 @@ def differences(pairs: Sequence[str], found: Sequence[Bar], what: str) -> go.Fig
     )
     if any(bar.low is not None for bar in found):
         trace.error_x = _whiskers(found)
-    figure = _figure([trace], what, "", height=_AROUND + _height(len(pairs), _ROW))
+    figure = drawing.figure([trace], what, "", height=_AROUND + _height(len(pairs), _ROW))
     figure.update_layout(showlegend=False)
     figure.update_xaxes(zeroline=True, zerolinewidth=2)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, dtick=1)
@@ -222,67 +216,9 @@ def differences(pairs: Sequence[str], found: Sequence[Bar], what: str) -> go.Fig
 
 def beside(series: Mapping[str, Sequence[tuple[str, float, float]]]) -> go.Figure:
     """Our DICE against the paper's, in per cent; a series holds (what, ours, the paper's)."""
-    traces: list[Any] = [
-        go.Scatter(
-            x=[0, 100],
-            y=[0, 100],
-            mode="lines",
-            line={"color": _GRAY, "dash": "dash"},
-            hoverinfo="skip",
-            name="equal",
-        )
-    ]
-    for place, (name, points) in enumerate(series.items()):
-        traces.append(
-            go.Scatter(
-                name=escape(name, quote=False),
-                x=[theirs for _, _, theirs in points],
-                y=[ours for _, ours, _ in points],
-                text=_texts([what for what, _, _ in points]),
-                mode="markers",
-                marker={
-                    "color": COLOURS[place % len(COLOURS)],
-                    "symbol": _SYMBOLS[place % len(_SYMBOLS)],
-                    "size": 8,
-                },
-                hovertemplate="%{text}<br>ours %{y:.2f} %, paper %{x:.2f} %<extra></extra>",
-            )
-        )
-    figure = _figure(traces, "DICE in the paper, %", "DICE here, %", height=480)
+    figure = drawing.beside(series, _DICE)
     figure.update_xaxes(range=[-2, 102])
     figure.update_yaxes(range=[-2, 102])
-    return figure
-
-
-def _figure(traces: Sequence[Any], across: str, up: str, height: int) -> go.Figure:
-    figure = go.Figure(list(traces))
-    figure.update_layout(
-        height=height + _FOOT,
-        # A title, since of all texts it alone keeps clear of the axes' own, whatever their room.
-        title={
-            "text": NOTICE,
-            "font": {"size": 11, "color": _NOTICE_COLOUR},
-            "automargin": True,
-            "xref": "container",
-            "x": 0,
-            "xanchor": "left",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "pad": {"l": 10, "t": 4, "b": 3},
-        },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12, "color": _GRAY},
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        hoverlabel={"bgcolor": "#1f2937", "font": {"color": "#ffffff"}},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        modebar={"bgcolor": "rgba(0,0,0,0)"},
-        dragmode="pan",
-    )
-    look = {"automargin": True, "gridcolor": _GRAY, "zeroline": False}
-    figure.update_xaxes(title={"text": escape(across, quote=False)}, **look)
-    figure.update_yaxes(title={"text": escape(up, quote=False)}, **look)
     return figure
 
 
@@ -294,7 +230,7 @@ def _whiskers(found: Sequence[Bar]) -> dict[str, Any]:
         "symmetric": False,
         "array": [None if bar.high is None else bar.high - value for bar, value in known],
         "arrayminus": [None if bar.low is None else value - bar.low for bar, value in known],
-        "color": _GRAY,
+        "color": GRAY,
         "thickness": 1.2,
         "width": 3,
     }
@@ -307,7 +243,7 @@ def _open(bar: Bar) -> bool:
 
 def _texts(names: Sequence[str]) -> list[str]:
     """Plotly takes some tags of HTML in every text."""
-    return [escape(name, quote=False) for name in names]
+    return [clean(name) for name in names]
 
 
 def _height(rows: int, each: int) -> int:

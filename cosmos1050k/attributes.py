@@ -66,7 +66,9 @@ class _Task:
     key: str
 
 
-def write(slug: str, data: Path, target: Path, workers: int | None = None) -> None:
+def write(
+    slug: str, data: Path, target: Path, workers: int | None = None, cluster: pool.Cluster | None = None
+) -> None:
     """Writes the attributes of all objects of a built source into one Parquet file, in the shards' order.
 
     A file that is of this version of the source and of the step stays as it is; a killed run is continued.
@@ -74,6 +76,7 @@ def write(slug: str, data: Path, target: Path, workers: int | None = None) -> No
     Args:
         data: holds the folder of the built source.
         workers: processes; all cores if not given, and this one alone if 1.
+        cluster: to measure on, instead of in processes here.
 
     Raises:
         InputError: the source is not built, or something of it can't be read or computed; `target` is as it
@@ -94,7 +97,8 @@ def write(slug: str, data: Path, target: Path, workers: int | None = None) -> No
         label=f"attributes {slug} ({kept} images kept)",
         unit="image",
         size=lambda task: task.rows,
-        here=workers == 1,
+        here=workers == 1 and cluster is None,
+        cluster=cluster,
     ):
         if outcome.failure:
             raise InputError(f"{slug}: no attributes of {outcome.task.shard}: {outcome.failure}")

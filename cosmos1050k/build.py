@@ -60,6 +60,7 @@ def build(
     options: BuildOptions | None = None,
     workers: int | None = None,
     case_timeout_s: float = 600,
+    cluster: pool.Cluster | None = None,
     store: units.Units | None = None,
     excluded: Path = exclusions.EXCLUSIONS,
 ) -> Manifest:
@@ -70,6 +71,7 @@ def build(
         raw: where they lie, if not in the source's usual folder.
         workers: processes; all cores if not given.
         case_timeout_s: a case that takes longer is skipped.
+        cluster: to read cases on, instead of in processes here.
         store: where finished cases are kept.
         excluded: the list of bad samples, which are left out.
 
@@ -95,8 +97,9 @@ def build(
     skipped += unready
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
+    label = f"build {slug} ({reused} kept)"
     for outcome in pool.run(
-        _build_case, pending, workers=workers, timeout_s=case_timeout_s, label=f"build {slug} ({reused} kept)"
+        _build_case, pending, workers=workers, timeout_s=case_timeout_s, label=label, cluster=cluster
     ):
         if outcome.failure:
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))

@@ -1,17 +1,19 @@
 """Twins: patients of two groups whose pictures are the same, to the pixel or but for how they were stored."""
 
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from cosmos1050k import hamming, hashes, prints, units
-from cosmos1050k.prints import Case, Patient, Pictures
+from cosmos1050k import disk, hamming, hashes, pool, prints, units
+from cosmos1050k.errors import InputError
+from cosmos1050k.prints import Case, Looks, Patient, Pictures
 from cosmos1050k.schema import SPLITS
 from cosmos1050k.splits import GROUPS, group_of, split_of_group
 
@@ -31,6 +33,11 @@ LEAST_LIKENESS = 0.9
 LEAST_LIKENESS_ALONE = 0.92
 #: Slices of the smaller case that are compared with all of the other, and those whose details are.
 _SLICES, _DETAILED, _RIVALS = 64, 5, 3
+#: Of pairs that are compared at a time, about so many thumbnails.
+_THUMBNAILS = 4096
+#: Of a pair.
+_TIMEOUT_S = 60.0
+_PAIRS = "pairs.npy"
 
 
 class Twin(NamedTuple):
@@ -81,7 +88,7 @@ def find(
     seen = prints.load(data, slugs, workers=workers, store=store)
     joined = _Joined([group_of(*case.patient, groups=groups) for case in seen.cases])
     twins = [*_exact(seen, joined), *_near(seen, joined, workers)]
-    return Found(seen.number, seen.number - len(seen.rows), tuple(twins), *_patients(seen.cases, groups))
+    return Found(seen.number, seen.number - len(seen.case), tuple(twins), *_patients(seen.cases, groups))
 
 
 class _Joined:
@@ -133,42 +140,110 @@ def _exact(seen: Pictures, joined: _Joined) -> Iterator[Twin]:
 
 def _near(seen: Pictures, joined: _Joined, workers: int | None) -> Iterator[Twin]:
     """Patients who have a case that looks like another's, picture by picture."""
-    turned, picture = seen.turned
-    pairs = hamming.near_cases(turned, seen.case[picture], joined.all(), RADIUS, workers)
-    for one, other in tqdm(pairs.tolist(), desc="compare cases", disable=None, leave=False):
-        if joined.of(one) != joined.of(other) and (twin := _compared(seen, one, other)):
-            joined.join(one, other)
-            yield twin
+    looks = seen.looks
+    pairs = hamming.near_cases(looks.hashes, seen.case[seen.picture], joined.all(), RADIUS, workers)
+    with tempfile.TemporaryDirectory() as folder:
+        with disk.writing(Path(folder)):
+            looks.keep(Path(folder))
+            np.save(Path(folder) / _PAIRS, pairs)
+        for outcome in pool.run(
+            _compared, _blocks(Path(folder), looks, pairs), workers=workers, timeout_s=_TIMEOUT_S,
+            label="compare cases", unit="pair", size=_Block.size, here=workers == 1,
+        ):  # fmt: skip
+            if outcome.failure:
+                raise InputError(outcome.failure)
+            for agreed in outcome.result or ():
+                one, other = pairs[agreed.pair].tolist()
+                if joined.of(one) != joined.of(other):
+                    joined.join(one, other)
+                    patients = seen.cases[one].patient, seen.cases[other].patient
+                    yield Twin("near", *patients, agreed.pictures, agreed.of, agreed.likeness)
 
 
-def _compared(seen: Pictures, one: int, other: int) -> Twin | None:
-    """The twins that two cases make, if they do."""
-    sizes = [int(seen.bounds[case + 1] - seen.bounds[case]) for case in (one, other)]
+class _Block(NamedTuple):
+    """Some of the pairs that lie in a folder, beside what their pictures look like."""
+
+    folder: Path
+    first: int
+    stop: int
+
+    def size(self) -> int:
+        return self.stop - self.first
+
+
+class _Agreed(NamedTuple):
+    """A pair of cases that agree, and how well, as a Twin tells."""
+
+    pair: int
+    pictures: int
+    of: int
+    likeness: float
+
+
+class _Asked(NamedTuple):
+    """A pair of cases whose hashes agree: the slices whose details shall, and for each of them its rivals."""
+
+    pair: int
+    pictures: int
+    of: int
+    mine: NDArray[np.int64]
+    theirs: NDArray[np.int64]
+
+
+def _blocks(folder: Path, looks: Looks, pairs: NDArray[np.int64]) -> list[_Block]:
+    """Pairs by so many that their thumbnails are few enough to be held."""
+    of_pair = np.cumsum(np.where(_alone(looks, pairs), 1, _DETAILED * (1 + _RIVALS))) // _THUMBNAILS
+    bounds = [*np.flatnonzero(np.diff(of_pair, prepend=-1)).tolist(), len(pairs)]
+    return [_Block(folder, first, stop) for first, stop in pairwise(bounds)]
+
+
+def _alone(looks: Looks, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs are of two cases of one picture each."""
+    return np.asarray((looks.bounds[pairs + 1] - looks.bounds[pairs] == 1).all(axis=1))
+
+
+def _compared(block: _Block) -> list[_Agreed]:
+    """Runs in a worker: those of a block's pairs that agree."""
+    looks = Looks.kept(block.folder)
+    pairs = np.load(block.folder / _PAIRS, mmap_mode="r")[block.first : block.stop]
+    alone = _alone(looks, pairs)
+    # Two pictures alone have near hashes, or they would not be a pair.
+    single, many = (block.first + np.flatnonzero(chosen) for chosen in (alone, ~alone))
+    asked = [_asked(looks, number, *pairs[number - block.first].tolist()) for number in many.tolist()]
+    found = [one for one in asked if one]
+    mine = [looks.bounds[pairs[alone, 0]], *(np.repeat(one.mine, one.theirs.shape[1]) for one in found)]
+    theirs = [looks.bounds[pairs[alone, 1]], *(one.theirs.ravel() for one in found)]
+    shown, places = np.unique([np.concatenate(mine), np.concatenate(theirs)], return_inverse=True)
+    alike = hashes.likeness(looks.thumbnails(shown), *places.reshape(2, -1))
+    alike, *rest = np.split(alike, np.cumsum([len(side) for side in mine])[:-1])
+    best = np.flatnonzero(alike >= LEAST_LIKENESS_ALONE)
+    agreed = [_Agreed(int(single[number]), 1, 1, float(alike[number])) for number in best.tolist()]
+    for one, own in zip(found, rest, strict=True):
+        likeness = float(np.median(own.reshape(one.theirs.shape).max(axis=1)))
+        if likeness >= (LEAST_LIKENESS_ALONE if one.of == 1 else LEAST_LIKENESS):
+            agreed.append(_Agreed(one.pair, one.pictures, one.of, likeness))
+    return sorted(agreed)
+
+
+def _asked(looks: Looks, pair: int, one: int, other: int) -> _Asked | None:
+    """What is to be asked of two cases' details, if their hashes agree."""
+    sizes = [int(looks.bounds[case + 1] - looks.bounds[case]) for case in (one, other)]
     small, large = (one, other) if sizes[0] <= sizes[1] else (other, one)
-    mine = np.arange(seen.bounds[small], seen.bounds[small + 1])
-    mine = mine[_spread(len(mine), _SLICES)]
-    theirs = np.arange(seen.bounds[large], seen.bounds[large + 1])
-    bits = _distances(seen, mine, theirs)
+    mine = looks.bounds[small] + _spread(min(sizes), _SLICES)
+    theirs = np.arange(looks.bounds[large], looks.bounds[large + 1])
+    bits = _distances(looks, mine, theirs)
     matched = np.flatnonzero(bits.min(axis=1) <= RADIUS)
-    alone = len(mine) == 1
-    if len(matched) < (1 if alone else max(2, LEAST_SHARE * len(mine))):
+    if len(matched) < (1 if len(mine) == 1 else max(2, LEAST_SHARE * len(mine))):
         return None
-    there = bits[matched].argmin(axis=1)
     if len(matched) >= _ORDERED:
-        places = seen.place[mine[matched]].astype(float), seen.place[theirs[there]].astype(float)
+        there = theirs[bits[matched].argmin(axis=1)]
+        places = looks.place[mine[matched]].astype(float), looks.place[there].astype(float)
         if places[1].std() == 0 or abs(np.corrcoef(*places)[0, 1]) < LEAST_ORDER:
             return None
-    alike = []
-    for place in matched[_spread(len(matched), _DETAILED)]:
-        # A slice's neighbours have hashes as near: its own is among the nearest few.
-        rivals = np.argsort(bits[place], kind="stable")[:_RIVALS]
-        own = seen.thumbnail(int(mine[place]))
-        alike.append(max(hashes.likeness(own, seen.thumbnail(int(theirs[rival]))) for rival in rivals))
-    likeness = float(np.median(alike))
-    if likeness < (LEAST_LIKENESS_ALONE if alone else LEAST_LIKENESS):
-        return None
-    first, second = seen.cases[one].patient, seen.cases[other].patient
-    return Twin("near", first, second, len(matched), len(mine), likeness)
+    detailed = matched[_spread(len(matched), _DETAILED)]
+    # A slice's neighbours have hashes as near: its own is among the nearest few.
+    rivals = np.argsort(bits[detailed], axis=1, kind="stable")[:, :_RIVALS]
+    return _Asked(pair, len(matched), len(mine), mine[detailed], theirs[rivals])
 
 
 def _spread(number: int, most: int) -> NDArray[np.int64]:
@@ -176,17 +251,15 @@ def _spread(number: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, number - 1, min(number, most)).round().astype(np.int64)
 
 
-def _distances(seen: Pictures, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> NDArray[np.int64]:
+def _distances(looks: Looks, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Bits between pictures, whichever way they were turned, len(mine)×len(theirs)."""
-    turned, picture = seen.turned
     sides, starts = [], []
     for chosen in (mine, theirs):
-        begins, ends = np.searchsorted(picture, chosen), np.searchsorted(picture, chosen, side="right")
-        counts = ends - begins
+        begins, counts = looks.ways[chosen], looks.ways[chosen + 1] - looks.ways[chosen]
         starts.append(np.cumsum(counts) - counts)
         ways = np.arange(counts.sum()) - np.repeat(starts[-1] - begins, counts)
-        sides.append(turned[ways].view("<u8"))
-    found = np.zeros((len(sides[0]), len(sides[1])), np.int64)
+        sides.append(looks.hashes[ways].view("<u8"))
+    found = np.zeros((len(sides[0]), len(sides[1])), np.uint8)
     for word in range(sides[0].shape[1]):
         found += np.bitwise_count(sides[0][:, word, None] ^ sides[1][None, :, word])
     return np.minimum.reduceat(np.minimum.reduceat(found, starts[0], axis=0), starts[1], axis=1)

@@ -4,7 +4,6 @@ Two hashes of 16 bytes that differ in at most 13 bits agree in three whole bytes
 by every choice of three bytes, and only those that agree there are compared.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
@@ -24,8 +23,10 @@ CLOSEST = 20
 _LANE_BITS = 26
 _PLACE_BITS = 14
 _DISTANCE_BITS = 8
+#: A hit's place among all that are held.
+_HIT_BITS = 28
 #: Hits are put together when so many have come up.
-_HELD = 6_000_000
+_HELD = 1_000_000
 _AT_ONCE = 12
 
 
@@ -50,23 +51,27 @@ def near_cases(
     """
     order = np.lexsort((*hashes.T, cases))
     hashes, cases = np.ascontiguousarray(hashes[order]), cases[order]
-    lanes = _lanes(cases)
-    words = hashes.view("<u8")
+    lanes, columns = _lanes(cases), np.ascontiguousarray(hashes.T)
+    words = [np.ascontiguousarray(word) for word in hashes.view("<u8").T]
     found, held = np.empty(0, np.int64), [np.empty(0, np.int64)]
     number = len(groups)
+    reach = np.full(number, radius, np.uint8)
     mixer = np.random.default_rng(0)
     tables = list(combinations(range(hashes.shape[1]), _AGREEING))
     odd = (mixer.integers(2**_LANE_BITS, size=len(tables)) | 1).tolist()
 
     def hits(chosen: tuple[int, ...], factor: int) -> NDArray[np.int64]:
         """A table's hits: the two cases, and behind them how far apart they are."""
+        rows, at = _meetings(columns, chosen, *lanes, factor)
+        own = cases[rows]
+        group, far, (low, high) = groups[own], reach[own], [word[rows] for word in words]
         made = [np.empty(0, np.int64)]
-        for one, other in _meetings(hashes, chosen, *lanes, factor):
-            apart = groups[cases[one]] != groups[cases[other]]
-            one, other = one[apart], other[apart]
-            bits = np.bitwise_count(words[one] ^ words[other]).sum(axis=1, dtype=np.int64)
-            close = bits <= radius
-            pair = cases[one[close]], cases[other[close]]
+        for step, one in enumerate(at, start=1):
+            one = one[group[one] != group[one + step]]
+            other = one + step
+            bits = np.bitwise_count(low[one] ^ low[other]) + np.bitwise_count(high[one] ^ high[other])
+            close = np.flatnonzero(bits <= np.maximum(far[one], far[other]))
+            pair = own[one[close]], own[other[close]]
             both = np.minimum(*pair) * number + np.maximum(*pair)
             made.append(both << _DISTANCE_BITS | bits[close])
         return np.concatenate(made)
@@ -80,28 +85,37 @@ def near_cases(
                 held += threads.map(hits, tables[some], odd[some])
                 bar.update(len(tables[some]))
                 if sum(map(len, held)) > _HELD:
-                    found, held = _nearest(found, held, number), []
-    found = _nearest(found, held, number)
+                    found, held = _nearest(found, held, reach), []
+    found = _nearest(found, held, reach)
     return np.stack(np.divmod(found >> _DISTANCE_BITS, number), axis=1)
 
 
-def _nearest(found: NDArray[np.int64], held: list[NDArray[np.int64]], number: int) -> NDArray[np.int64]:
-    """Hits, sorted: of each pair of cases the nearest, if it is among the CLOSEST of either of the two."""
+def _nearest(
+    found: NDArray[np.int64], held: list[NDArray[np.int64]], reach: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Hits, sorted: of each pair of cases the nearest, if it is among the CLOSEST of either of the two.
+
+    Where a case has so many, its `reach` becomes the farthest's distance: later hits beyond are none of them.
+    """
     hits = np.concatenate([found, *held])
     hits.sort()  # np.unique is many times slower
     hits = hits[np.diff(hits >> _DISTANCE_BITS, prepend=-1) != 0]
     bits = hits & (2**_DISTANCE_BITS - 1)
-    sides = [side << _DISTANCE_BITS | bits for side in np.divmod(hits >> _DISTANCE_BITS, number)]
-    own = np.concatenate(sides)
-    order = np.argsort(own, kind="stable")
-    begins = np.flatnonzero(np.diff(own[order] >> _DISTANCE_BITS, prepend=-1))
-    rank = np.arange(len(own)) - np.repeat(begins, np.diff(begins, append=len(own)))
     kept = np.zeros(len(hits), bool)
-    kept[order[rank < CLOSEST] % max(len(hits), 1)] = True
+    sides = np.divmod(hits >> _DISTANCE_BITS, len(reach))
+    own = np.concatenate([side << _DISTANCE_BITS | bits for side in sides]) << _HIT_BITS
+    own |= np.arange(len(own))
+    own.sort()  # a stable argsort is many times slower
+    case = own >> (_HIT_BITS + _DISTANCE_BITS)
+    begins = np.flatnonzero(np.diff(case, prepend=-1))
+    rank = np.arange(len(own)) - np.repeat(begins, np.diff(begins, append=len(own)))
+    kept[(own[rank < CLOSEST] & (2**_HIT_BITS - 1)) % max(len(hits), 1)] = True
+    last = np.flatnonzero(rank == CLOSEST - 1)
+    reach[case[last]] = own[last] >> _HIT_BITS & (2**_DISTANCE_BITS - 1)
     return hits[kept]
 
 
-def _lanes(cases: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _lanes(cases: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]:
     """Of sorted cases: the lane of each hash, its place in it, and where each lane begins.
 
     A lane is a case, or a part of one with more hashes than a place has numbers for.
@@ -112,38 +126,47 @@ def _lanes(cases: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     starts = np.flatnonzero(places == 0)
     lanes = np.cumsum(places == 0) - 1
     assert len(starts) <= 2**_LANE_BITS
-    return lanes, places, starts
+    return lanes.astype(np.uint64), places.astype(np.uint64), starts
 
 
 def _meetings(
-    hashes: NDArray[np.uint8],
+    columns: NDArray[np.uint8],
     chosen: tuple[int, ...],
-    lanes: NDArray[np.int64],
-    places: NDArray[np.int64],
+    lanes: NDArray[np.uint64],
+    places: NDArray[np.uint64],
     starts: NDArray[np.int64],
     odd: int,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of hashes of two lanes that agree in the chosen bytes, the lanes mixed by an odd factor."""
-    mask = np.uint64(2**_LANE_BITS - 1)
-    packed = np.zeros(len(hashes), np.uint64)
-    for column in chosen:
-        packed = packed << np.uint64(8) | hashes[:, column]
-    mixed = (lanes.astype(np.uint64) * np.uint64(odd)) & mask
-    packed = packed << np.uint64(_LANE_BITS) | mixed
-    packed = packed << np.uint64(_PLACE_BITS) | places.astype(np.uint64)
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Hashes that agree with another lane's in the chosen bytes, the lanes mixed by an odd factor.
+
+    Returns:
+        their rows, bucket by bucket, of a lane one in each; and for each step from 1, the places among them
+        of those whose bucket goes on for so many steps.
+    """
+    packed = lanes * np.uint64(odd << _PLACE_BITS)
+    packed |= places
+    for byte, column in enumerate(reversed(chosen), start=(_LANE_BITS + _PLACE_BITS) // 8):
+        packed.view(np.uint8)[byte::8] = columns[column]
     packed.sort()
+    packed = packed[_shared(packed >> np.uint64(_LANE_BITS + _PLACE_BITS))]
     first = packed >> np.uint64(_PLACE_BITS)
     packed = packed[np.flatnonzero(np.diff(first, prepend=~first[:1]))]
     keys = packed >> np.uint64(_LANE_BITS + _PLACE_BITS)
-    at = np.flatnonzero(keys[1:] == keys[:-1])
-    if not len(at):
-        return
+    both = _shared(keys)
+    packed, keys = packed[both], keys[both]
     back = np.uint64(pow(odd, -1, 2**_LANE_BITS))
-    lane = ((packed >> np.uint64(_PLACE_BITS)) & mask) * back & mask
+    lane = ((packed >> np.uint64(_PLACE_BITS)) * back) & np.uint64(2**_LANE_BITS - 1)
     rows = starts[lane.astype(np.int64)] + (packed & np.uint64(2**_PLACE_BITS - 1)).astype(np.int64)
+    steps, at = [], np.arange(len(keys))
     for step in range(1, _REACH + 1):
-        at = at[at + step < len(keys)]
+        at = at[: np.searchsorted(at, len(keys) - step)]
         at = at[keys[at + step] == keys[at]]
-        if not len(at):
-            return
-        yield rows[at], rows[at + step]
+        steps.append(at)
+    return rows, steps
+
+
+def _shared(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Where a sorted key has an equal beside it."""
+    same = np.zeros(len(keys) + 1, bool)
+    same[1:-1] = keys[1:] == keys[:-1]
+    return np.flatnonzero(same[1:] | same[:-1])

@@ -7,6 +7,7 @@ one of the eight ways to turn the picture, which the picture itself decides.
 
 import hashlib
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ _MOST_CONTRAST = 2.0
 _LEVELS = 64
 #: Gray levels that are given another's: few, so that strangers don't become alike.
 _GRADES = 32
+#: Details that agree less than this before gray levels are matched don't agree after it.
+_LEAST_FIT = 0.5
 #: A picture turns either way if what decides it is smaller than this share of all its contrast. In doubt both
 #: ways are searched.
 _DOUBT = 0.01
@@ -47,8 +50,8 @@ def print_of(picture: NDArray[np.uint8], small: NDArray[np.uint8]) -> NDArray[np
     """The one PRINT, shape (), of a picture H×W or H×W×3 and its thumbnail."""
     found = np.zeros((), PRINT)
     found["exact"] = np.frombuffer(_digest(picture), "<u8")
-    low, high = np.quantile(small, (0.01, 0.99))
-    found["telling"] = high - low >= FEWEST_LEVELS
+    low, high = _span(_counts(small[None]))
+    found["telling"] = (high - low).item() >= FEWEST_LEVELS
     found["near"], found["doubt"] = _near(small)
     return found
 
@@ -62,16 +65,44 @@ def _digest(picture: NDArray[np.uint8]) -> bytes:
     return state.digest()
 
 
-def _evened(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The thumbnail from 0 to 1: its histogram flattened, but no level's contrast beyond _MOST_CONTRAST."""
-    values = small.astype(np.float32)
-    low, high = np.quantile(values, (0.01, 0.99))
-    values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
-    share = np.histogram(values, _LEVELS, (0, 1))[0] / values.size
+def _evened(smalls: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """N×SIDE×SIDE from 0 to 1: their histograms flattened, but no contrast beyond _MOST_CONTRAST."""
+    levels = smalls.reshape(len(smalls), -1).astype(np.int64)
+    return np.take_along_axis(_evening(_counts(smalls)), levels, axis=1).reshape(smalls.shape)
+
+
+def _span(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The quantiles 0.01 and 0.99 of gray levels, each of N×1, by how many pixels N×256 have which."""
+    rising = counts.cumsum(axis=1)
+    sides = []
+    for share in (0.01, 0.99):
+        place = share * (SIDE * SIDE - 1)
+        before, after = ((rising <= rank).sum(axis=1) for rank in (int(place), int(place) + 1))
+        sides.append((before + (after - before) * (place - int(place)))[:, None])
+    return sides[0], sides[1]
+
+
+def _counts(smalls: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How many pixels of thumbnails N×… have which of 256 gray levels, N×256."""
+    own = smalls.reshape(len(smalls), -1) + 256 * np.arange(len(smalls))[:, None]
+    return np.bincount(own.ravel(), minlength=256 * len(smalls)).reshape(-1, 256)
+
+
+def _evening(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What `_evened` makes of each gray level, N×256, by how many pixels N×256 have which."""
+    low, high = _span(counts)
+    values = np.clip((np.arange(256) - low) / np.maximum(high - low, 1e-6), 0, 1)
+    bins = np.minimum((values * _LEVELS).astype(np.int64), _LEVELS - 1)
+    places = bins + _LEVELS * np.arange(len(bins))[:, None]
+    share = np.bincount(places.ravel(), counts.ravel(), minlength=_LEVELS * len(bins)) / (SIDE * SIDE)
+    share = share.reshape(-1, _LEVELS)
     most = _MOST_CONTRAST / _LEVELS
-    share = np.minimum(share, most) + np.maximum(share - most, 0).sum() / _LEVELS
-    rising = np.concatenate([[0.0], np.cumsum(share)])
-    return np.interp(values, np.linspace(0, 1, _LEVELS + 1), rising).astype(np.float32)
+    share = np.minimum(share, most) + np.maximum(share - most, 0).sum(axis=1, keepdims=True) / _LEVELS
+    rising = np.zeros((len(bins), _LEVELS + 1))
+    np.cumsum(share, axis=1, out=rising[:, 1:])
+    start, end = (np.take_along_axis(rising, bins + more, axis=1) for more in (0, 1))
+    evened = (end - start) * _LEVELS * (values - bins / _LEVELS) + start
+    return np.where(values == 1, rising[:, -1:], evened).astype(np.float32)
 
 
 @cache
@@ -95,7 +126,7 @@ def _transposing() -> NDArray[np.int64]:
 
 def _near(small: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """The hash of a thumbnail turned its own way, and the turns that are in doubt."""
-    evened = _evened(small)
+    (evened,) = _evened(small[None])
     waves = cv2.dct(evened - evened.mean())
     low = waves[:_DECIDING, :_DECIDING]
     unsure = _DOUBT * max(float(np.linalg.norm(waves)), 1e-6)
@@ -134,40 +165,69 @@ def turned(near: NDArray[np.uint8], doubt: NDArray[np.uint8]) -> tuple[NDArray[n
     return np.concatenate(hashes), np.concatenate(places)
 
 
-def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """How well two thumbnails' details agree, turned as they fit best: 1 for the same, 0 for strangers.
+@cache
+def _turns() -> NDArray[np.int64]:
+    """Of each of the eight ways to turn a thumbnail, which pixel comes where, 8×SIDE²."""
+    own = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+    ways = [flipped for way in (own, own.T) for half in (way, way[::-1]) for flipped in (half, half[:, ::-1])]
+    return np.stack([way.ravel() for way in ways])
+
+
+def likeness(
+    smalls: NDArray[np.uint8], one: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """How well pairs of thumbnails' details agree, turned as they fit best: 1 for the same, 0 for strangers.
 
     Two patients' organs look alike at large; small edges and texture are a picture's own. Another window
-    makes no other picture: each is compared as it is and with the other's gray levels.
+    makes no other picture: each is compared as it is and, if it fits at all, with the other's gray levels.
+
+    Args:
+        smalls: thumbnails N×SIDE×SIDE.
+        one: of each pair, the first's place among them; fastest if equal ones are neighbours.
+        other: the second's place.
     """
-    details = _details(one)
-    ways = [
-        flipped for way in (other, other.T) for half in (way, way[::-1]) for flipped in (half, half[:, ::-1])
-    ]
-    fits = [_agreement(details, _details(way)) for way in ways]
-    way = ways[int(np.argmax(fits))]
-    return max(
-        *fits,
-        _agreement(_details(_regraded(one, way)), _details(way)),
-        _agreement(details, _details(_regraded(way, one))),
-    )
+    if not len(one):
+        return np.empty(0, np.float32)
+    evened = np.concatenate([_evened(some) for some in _few(smalls)])
+    details = _details(evened)
+    back = np.argsort(_turns(), axis=1)  # turning the one back is turning the other
+    fits = np.empty((len(one), len(back)), np.float32)
+    begins = np.flatnonzero(np.diff(one, prepend=-1)).tolist()
+    for begin, end in zip(begins, [*begins[1:], len(one)], strict=True):
+        np.matmul(details[other[begin:end]], details[one[begin]][back].T, out=fits[begin:end])
+    found, turn = fits.max(axis=1), fits.argmax(axis=1)
+    grays = smalls.reshape(len(smalls), -1)
+    grades = np.minimum((evened * _GRADES).astype(np.uint8), _GRADES - 1).reshape(grays.shape)
+    for some in _few(np.flatnonzero(found >= _LEAST_FIT)):
+        first, second, way = one[some], other[some][:, None], _turns()[turn[some]]
+        pairs = [(grays[first], grades[first], details[first])]
+        pairs.append(tuple(values[second, way] for values in (grays, grades, details)))
+        for (_, own, _), (model, _, aim) in (pairs, pairs[::-1]):
+            regraded = _details(_evened(_regraded(own, model)))
+            found[some] = np.maximum(found[some], (regraded * aim).sum(axis=1))
+    return found
 
 
-def _agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    return float((first * second).sum())
+def _few(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """By so many that what is made of them stays in the processor's cache."""
+    return [values[first : first + 64] for first in range(0, len(values), 64)]
 
 
-def _regraded(small: NDArray[np.uint8], model: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The thumbnail with, for each of its gray levels, the mean of what the other shows there."""
-    levels = np.minimum((_evened(small) * _GRADES).astype(np.int64), _GRADES - 1).ravel()
-    sums = np.bincount(levels, model.ravel().astype(np.float64), minlength=_GRADES)
-    means = sums / np.maximum(np.bincount(levels, minlength=_GRADES), 1)
-    return means[levels].round().astype(np.uint8).reshape(small.shape)
+def _regraded(grades: NDArray[np.uint8], model: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Thumbnails N×SIDE² with, for each of their grades, the mean of what the other shows there."""
+    own = grades + _GRADES * np.arange(len(grades))[:, None]
+    size = _GRADES * len(grades)
+    sums = np.bincount(own.ravel(), model.ravel(), minlength=size)
+    means = sums / np.maximum(np.bincount(own.ravel(), minlength=size), 1)
+    return means.round().astype(np.uint8)[own].reshape(-1, SIDE, SIDE)
 
 
-def _details(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The thumbnail's edges and texture, of norm 1."""
-    evened = _evened(small)
-    edges = cv2.GaussianBlur(evened, (0, 0), 0.7) - cv2.GaussianBlur(evened, (0, 0), 2)
-    edges = np.sign(edges) * np.sqrt(np.abs(edges))  # so that a few strong edges don't decide
-    return np.asarray(edges / max(float(np.linalg.norm(edges)), 1e-6), np.float32)
+def _details(evened: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The edges and texture of thumbnails N×SIDE×SIDE, N×SIDE² of norm 1."""
+    found = np.empty((len(evened), SIDE * SIDE), np.float32)
+    for own, values in zip(found, evened, strict=True):
+        edges = (cv2.GaussianBlur(values, (0, 0), 0.7) - cv2.GaussianBlur(values, (0, 0), 2)).ravel()
+        # The root, so that a few strong edges don't decide.
+        np.copysign(np.sqrt(np.abs(edges)), edges, out=own)
+        own /= max(float(np.linalg.norm(own)), 1e-6)
+    return found

@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,13 @@ class Outcome(Generic[Task, Result]):
     task: Task
     result: Result | None
     failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster: `auto` or host:port; none is RAY_ADDRESS of the environment, or this machine's cores."""
+
+    address: str | None = None
 
 
 class Fatal(InputError):
@@ -58,28 +66,51 @@ def run(
     unit: str = "case",
     size: Callable[[Task], int] = lambda _: 1,
     here: bool = False,
+    cluster: Cluster | None = None,
+    gpu: bool = False,
 ) -> Iterator[Outcome[Task, Result]]:
     """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
 
     `size` tells how many units a task has, which the bar counts; `timeout_s` is the limit of one of them.
     `here`: in this process, which is single-threaded, one after the other, and without that limit.
+    `cluster`: on its machines, `workers` tasks at a time in all; a task takes a core there, or a `gpu`.
 
     An `InputError` of a task is its failure, and so is want of memory; `Fatal` is raised, and so is any other
     error, a fault of the program.
     """
-    from pebble import ProcessPool
     from tqdm import tqdm
 
     if not tasks:
         return
-    bar = tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None)
+    found: Generator[Outcome[Task, Result], None, None]
     if here:
-        with bar:
-            for task in tasks:
-                outcome: Outcome[Task, Result] = _outcome(task, partial(function, task), None)
-                bar.update(size(task))
-                yield outcome
-        return
+        found = (outcome_of(task, partial(function, task), None) for task in tasks)
+    elif cluster is None:
+        found = _by_processes(function, tasks, workers, timeout_s, size)
+    else:
+        from cosmos1050k.cluster import outcomes
+
+        found = outcomes(
+            function, tasks, cluster, workers=workers, timeout_s=timeout_s, label=label, size=size, gpu=gpu
+        )
+    with (
+        closing(found),
+        tqdm(total=sum(map(size, tasks)), desc=label, unit=f" {unit}", disable=None) as bar,
+    ):
+        for outcome in found:
+            bar.update(size(outcome.task))
+            yield outcome
+
+
+def _by_processes(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int | None,
+    timeout_s: float,
+    size: Callable[[Task], int],
+) -> Generator[Outcome[Task, Result], None, None]:
+    from pebble import ProcessPool
+
     # Forking a process that has started Arrow's threads can hang its child.
     context = multiprocessing.get_context("forkserver")
     with ProcessPool(
@@ -89,17 +120,14 @@ def run(
             pool.schedule(function, args=(task,), timeout=timeout_s * size(task)) for task in tasks
         ]
         try:
-            with bar:
-                for task, future in zip(tasks, futures, strict=True):
-                    outcome = _outcome(task, future.result, timeout_s * size(task))
-                    bar.update(size(task))
-                    yield outcome
+            for task, future in zip(tasks, futures, strict=True):
+                yield outcome_of(task, future.result, timeout_s * size(task))
         except BaseException:
             pool.stop()
             raise
 
 
-def _outcome(task: Task, result: Callable[[], Result], timeout_s: float | None) -> Outcome[Task, Result]:
+def outcome_of(task: Task, result: Callable[[], Result], timeout_s: float | None) -> Outcome[Task, Result]:
     """What became of a task, once that is known."""
     from pebble import ProcessExpired
 

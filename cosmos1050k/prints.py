@@ -1,8 +1,8 @@
 """The hashes of built sources: each shard's once for good, then all pictures' side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +106,57 @@ def load(
     return Pictures(cases, parts)
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What pictures look like, in arrays that processes share by keeping them in a folder.
+
+    Attributes:
+        bounds: where each case's pictures begin, and where the last one's end.
+        place: of each picture, where in its case it is.
+        hashes: of all pictures in their order, in every way that each may be turned, N×BYTES.
+        ways: where each picture's hashes begin, and where the last one's end.
+        rows: of each picture, its row over all shards.
+        begins: of each shard, its first row; and how many rows there are.
+        files: of each shard, the file of its thumbnails.
+    """
+
+    bounds: NDArray[np.int64]
+    place: NDArray[np.int64]
+    hashes: NDArray[np.uint8]
+    ways: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    files: NDArray[np.str_]
+
+    def keep(self, folder: Path) -> None:
+        for name, values in vars(self).items():
+            np.save(folder / name, values)
+
+    @staticmethod
+    @lru_cache(maxsize=1)
+    def kept(folder: Path) -> "Looks":
+        """Those that were kept in the folder; mapped, so that processes share them."""
+        arrays = {part.name: np.load(folder / f"{part.name}.npy", mmap_mode="r") for part in fields(Looks)}
+        return Looks(**{name: np.asarray(values) for name, values in arrays.items()})
+
+    def thumbnails(self, pictures: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The thumbnails of some pictures, N×SIDE×SIDE."""
+        rows = self.rows[pictures]
+        parts = np.searchsorted(self.begins, rows, side="right") - 1
+        found = np.empty((len(rows), hashes.SIDE, hashes.SIDE), np.uint8)
+        for part in np.unique(parts).tolist():
+            chosen = parts == part
+            found[chosen] = _mapped(str(self.files[part]))[rows[chosen] - self.begins[part]]
+        return found
+
+
+@lru_cache(maxsize=128)  # each holds a file open
+def _mapped(thumbnails: str) -> NDArray[np.uint8]:
+    """Mapped, not read: of a million thumbnails few are looked at."""
+    found: NDArray[np.uint8] = np.load(thumbnails, mmap_mode="r")
+    return found
+
+
 class Pictures:
     """The telling pictures of all cases, in the cases' order: where they are and what they look like."""
 
@@ -113,34 +164,24 @@ class Pictures:
         self.cases = cases
         prints = np.concatenate([np.load(part.store.path(part.key) / _PRINTS) for part in parts])
         self.number = len(prints)
-        self._files = [part.store.path(part.key) / _THUMBNAILS for part in parts]
-        self._begins = np.cumsum([0, *(part.rows for part in parts)])
         counts = [case.rows for case in cases]
         rows = np.concatenate([np.arange(case.first, case.first + case.rows) for case in cases])
         telling = prints["telling"][rows]
-        #: Of each telling picture, its row, its case and its place there.
-        self.rows = rows[telling]
+        rows = rows[telling]
+        #: Of each telling picture, its case, and what its pixels are.
         self.case = np.repeat(np.arange(len(cases)), counts)[telling]
-        self.place = self.rows - np.array([case.first for case in cases])[self.case]
-        self.exact = prints["exact"][self.rows]
-        self.near, self.doubt = prints["near"][self.rows], prints["doubt"][self.rows]
-        self.bounds = np.searchsorted(self.case, np.arange(len(cases) + 1))
-
-    @cached_property
-    def turned(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The hashes, each in every way it may be turned, by picture; and each one's picture."""
-        near, place = hashes.turned(self.near, self.doubt)
-        order = np.argsort(place, kind="stable")
-        return near[order], place[order]
-
-    def thumbnail(self, picture: int) -> NDArray[np.uint8]:
-        row = int(self.rows[picture])
-        part = int(np.searchsorted(self._begins, row, side="right")) - 1
-        return np.asarray(_mapped(self._files[part])[row - self._begins[part]])
-
-
-@lru_cache(maxsize=128)  # each holds a file open
-def _mapped(thumbnails: Path) -> NDArray[np.uint8]:
-    """Mapped, not read: of a million thumbnails few are looked at."""
-    found: NDArray[np.uint8] = np.load(thumbnails, mmap_mode="r")
-    return found
+        self.exact = prints["exact"][rows]
+        near, picture = hashes.turned(prints["near"][rows], prints["doubt"][rows])
+        order = np.argsort(picture, kind="stable")
+        #: Of each hash of `looks`, its picture.
+        self.picture = picture[order]
+        files = [str(part.store.path(part.key) / _THUMBNAILS) for part in parts]
+        self.looks = Looks(
+            bounds=np.searchsorted(self.case, np.arange(len(cases) + 1)),
+            place=rows - np.array([case.first for case in cases])[self.case],
+            hashes=near[order],
+            ways=np.searchsorted(self.picture, np.arange(len(rows) + 1)),
+            rows=rows,
+            begins=np.cumsum([0, *(part.rows for part in parts)]),
+            files=np.array(files, np.str_),
+        )

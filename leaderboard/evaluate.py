@@ -117,6 +117,7 @@ def evaluate(
     only: Sequence[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     here: bool = False,
+    cluster: pool.Cluster | None = None,
 ) -> RunManifest:
     """Scores a model on built sources; writes `<source>.parquet` and `manifest.json` into the folder `out`.
 
@@ -130,6 +131,7 @@ def evaluate(
         only: those of the sources to score; all of them if not given.
         progress: is told how many images are done, and of how many, whenever that changes.
         here: scores in this process, which is single-threaded, instead of others.
+        cluster: to score on; a GPU that is asked for is looked for there.
 
     Raises:
         InputError: the model is unknown or a source is not built; `out` is as it was.
@@ -138,7 +140,7 @@ def evaluate(
     options, board_rows = options or EvaluateOptions(), board_rows or BoardRows()
     kind = models.kind(model)
     kind.check()
-    machine = machine_of(kind, options, image_batch, prompt_batch)
+    machine = machine_of(kind, options, image_batch, prompt_batch, elsewhere=cluster is not None)
     declaration = kind.declared(machine)
     if not sources:
         raise InputError(f"{data}: no built source; build one with `cosmos build SLUG`")
@@ -147,7 +149,7 @@ def evaluate(
     board = wanted(declaration, data, sources, options, board_rows)
     cases = [(folder, case, names) for folder, case, names in board if case["source"] in scored]
     tasks = plan.tasks(declaration, machine, cases, protocol_version, store or units.Units("evaluate"))
-    failures = _run(tasks, machine, workers, image_timeout_s, progress, here)
+    failures = _run(tasks, machine, workers, image_timeout_s, progress, here, cluster)
     with units.replacing(out) as folder:
         runs = {}
         for slug in scored:
@@ -181,11 +183,13 @@ def machine_of(
     options: EvaluateOptions,
     image_batch: int | None = None,
     prompt_batch: int | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> Machine:
-    """Where a model of this kind runs.
+    """Where a model of this kind runs; `auto` is a GPU if this machine has one.
 
     Raises:
-        InputError: on a GPU, and there is none.
+        InputError: on a GPU, and there is none, unless it would run `elsewhere`.
     """
     device = options.device
     if "cuda" not in kind.devices:
@@ -194,7 +198,7 @@ def machine_of(
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device == "cuda":
+    elif device == "cuda" and not elsewhere:
         _gpus()
     return Machine(
         device=device,
@@ -241,9 +245,10 @@ def _run(
     image_timeout_s: float,
     progress: Callable[[int, int], None],
     here: bool,
+    cluster: pool.Cluster | None,
 ) -> dict[str, str]:
     """Scores what has no unit yet; returns key → reason for what could not be scored."""
-    if machine.device == "cuda":
+    if machine.device == "cuda" and cluster is None:
         workers = min(workers or _gpus(), _gpus())
     pending = [task for task in tasks if not task.done]
     total = _images(tasks)
@@ -263,6 +268,8 @@ def _run(
             unit="image",
             size=_images,
             here=here,
+            cluster=cluster,
+            gpu=machine.device == "cuda",
         ):
             left = [task for task in outcome.task if not task.done] if outcome.failure else []
             if len(outcome.task) > 1:  # one of them may have taken the others along

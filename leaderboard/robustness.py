@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from cosmos1050k import pictures, shards
+from cosmos1050k import shards
 from cosmos1050k.errors import InputError
-from cosmos1050k.regions import mask_of
 from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.splits import uniform
 from leaderboard import measurements, models
-from leaderboard.machine import MEASURED, Device, DeviceLost, Machine
+from leaderboard.machine import MEASURED, Device, Machine
 from leaderboard.measurements import Measured
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Segmenter
 from leaderboard.selection import chosen
 from leaderboard.strategies import PADDING, STRATEGIES, Prompts, prompts
+from leaderboard.studies import subjects
+from leaderboard.studies.record import on_image
+from leaderboard.studies.subjects import Key
 from leaderboard.tolerance import board_images
 
 ROBUSTNESS = MEASURED / "robustness"
 
 #: The least and the most pixels that a prompt is shifted by.
 Reach = tuple[int, int]
-#: An object: its image and its place in the row's `objects`.
-Key = tuple[str, int]
 
 REACHES: tuple[Reach, ...] = ((0, 10), (10, 20), (20, 30))
 SEEDS = (0, 1, 2)
@@ -144,19 +144,14 @@ def drops(model: Segmenter, rows: pa.Table, strategies: Sequence[str]) -> dict[s
     }
     name = model.declaration.name
     for row in tqdm(rows.to_pylist(), desc=f"robustness {name}", unit=" image", disable=None):
-        keys, entries, truths, picture = _read(row)
-        if not entries:
+        subject = subjects.read(row)
+        if not subject.entries:
             continue
-        try:
-            (embedding,) = model.embed([picture])
+        with on_image(name, subject.image_id):
+            (embedding,) = model.embed([subject.picture])
             for strategy, values in found.items():
-                given = prompts(STRATEGIES[strategy], entries)
-                values.append(_lost(model, embedding, strategy, given, keys, truths))
-        except (MemoryError, DeviceLost):
-            raise
-        except Exception as error:
-            problem = " ".join(repr(error).split())[:200]
-            raise InputError(f"{name} failed on {row['image_id']}: {problem}; mend the model") from error
+                given = prompts(STRATEGIES[strategy], subject.entries)
+                values.append(_lost(model, embedding, strategy, given, subject.keys, subject.truths))
     return {strategy: np.concatenate(values, axis=-1) for strategy, values in found.items()}
 
 
@@ -207,15 +202,6 @@ def _offsets(draws: NDArray[np.float64], reach: Reach) -> NDArray[np.int32]:
     gaps = np.linalg.norm(pixels - exact[..., None, :], axis=-1)
     best = np.argmin(gaps + 2 * ~within, axis=-1)  # a gap is less than 2
     return np.take_along_axis(pixels, best[..., None, None], axis=-2)[..., 0, :].astype(np.int32)
-
-
-def _read(row: dict[str, Any]) -> tuple[list[Key], list[dict[str, Any]], list[Truth], NDArray[np.uint8]]:
-    """Of a row's objects that are scored keys, entries and masks, and the picture H×W×3."""
-    own = {place: entry for place, entry in enumerate(row["objects"]) if entry["area"] > SMALL_AREA}
-    image, regions = (pictures.decode(row[column]["bytes"]) for column in ("image", "mask"))
-    truths = [Truth.of(mask_of(regions, entry["values"])) for entry in own.values()]
-    picture = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
-    return [(row["image_id"], place) for place in own], list(own.values()), truths, picture
 
 
 def _lost(

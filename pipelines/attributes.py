@@ -8,7 +8,8 @@ from pipelines import params, stage
 def main() -> None:
     slug = stage.argument("python -m pipelines.attributes SOURCE")
     target = attributes.ATTRIBUTES / f"{slug}.parquet"
-    attributes.write(slug, DATA, target, params.load().runtime.workers)
+    runtime = params.load().runtime
+    attributes.write(slug, DATA, target, runtime.workers, runtime.cluster)
     print(f"{slug}: attributes in {target}")
 
 

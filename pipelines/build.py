@@ -41,6 +41,7 @@ def main() -> None:
         options=given.section("build", build.BuildOptions),
         workers=given.runtime.workers,
         case_timeout_s=given.runtime.build_case_timeout_s,
+        cluster=given.runtime.cluster,
     )
     describe(manifest, out)
 

@@ -11,7 +11,9 @@ from cosmos1050k import index as raw_index
 from cosmos1050k import sources as registry
 from cosmos1050k.shards import DATA
 from pipelines import (
+    cli_annotation,
     cli_board,
+    cli_click_models,
     cli_convert,
     cli_duplicates,
     cli_evaluate,
@@ -41,10 +43,13 @@ app = typer.Typer(
 for verb in (*cli_sources.VERBS, cli_weights.weights):
     app.command()(verb)
 app.command()(cli_convert.convert)
+app.command()(cli_click_models.add_click_model)
 app.command()(cli_finetune.finetune)
 app.command()(cli_tolerance.tolerance)
 app.command()(cli_latency.latency)
 app.command()(cli_robustness.robustness)
+app.command()(cli_annotation.export_annotation)
+app.command()(cli_annotation.import_annotation)
 app.command()(cli_verify.verify)
 app.command()(cli_board.board)
 app.command()(cli_board.compare)

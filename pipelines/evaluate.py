@@ -40,6 +40,7 @@ def main() -> None:
         image_timeout_s=given.runtime.evaluate_image_timeout_s,
         image_batch=given.runtime.image_batch,
         prompt_batch=given.runtime.prompt_batch,
+        cluster=given.runtime.cluster,
     )
     describe(run)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.index import replace_text
+from cosmos1050k.pool import Cluster
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -33,10 +34,18 @@ class Runtime(_Closed):
     """How it runs; changes no result beyond rounding."""
 
     workers: int | None = Field(default=None, ge=1)
+    engine: Literal["processes", "ray"] = "processes"
+    #: `auto` or host:port; none: the environment's RAY_ADDRESS, else a cluster on this machine's cores.
+    ray_address: str | None = None
     build_case_timeout_s: float = Field(default=600, gt=0)
     evaluate_image_timeout_s: float = Field(default=600, gt=0)
     image_batch: int | None = Field(default=None, ge=1)
     prompt_batch: int | None = Field(default=None, ge=1)
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The Ray cluster to run on, if it is not processes of this machine."""
+        return Cluster(self.ray_address) if self.engine == "ray" else None
 
 
 class Params(_Closed):
@@ -49,6 +58,7 @@ class Params(_Closed):
     build: dict[str, Any]
     evaluate: dict[str, Any]
     board_rows: dict[str, Any]
+    studies: dict[str, Any] = Field(default_factory=dict)
     board: dict[str, Any]
     finetune: dict[str, Any] = Field(default_factory=dict)
     submissions: dict[str, Any] = Field(default_factory=dict)

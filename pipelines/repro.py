@@ -12,6 +12,7 @@ from pathlib import Path
 from cosmos1050k import index, locks
 from cosmos1050k.errors import InputError
 from cosmos1050k.status import status
+from leaderboard.click_models import CLICK_MODELS
 from leaderboard.finetuned import MODELS
 from leaderboard.machine import MEASURED
 from leaderboard.store.build import BOARD
@@ -94,7 +95,12 @@ def _alone() -> Iterator[None]:
 
 
 def _run(given: params.Params) -> None:
-    for folder in (MODELS, MEASURED, SUBMISSIONS):  # stages depend on them, with or without something in them
+    for folder in (
+        MODELS,
+        CLICK_MODELS,
+        MEASURED,
+        SUBMISSIONS,
+    ):  # stages depend on them, with or without something in them
         folder.mkdir(parents=True, exist_ok=True)
     pulled = [slug for slug in given.sources if _pulled(slug)]
     for slug in given.sources:

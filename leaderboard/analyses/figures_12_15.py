@@ -34,7 +34,7 @@ def figure_12(given: Given) -> Section:
     for place, order in enumerate(orders):
         _outline(figure, place, contour, "object", drawing.COLOURS[1], place == 0)
         _outline(figure, place, decoded(contour, order), "decoded", drawing.COLOURS[0], place == 0)
-    _square(figure)
+    drawing.square(figure)
     found = descriptors(contour, orders[-1])
     return Section(
         key,
@@ -76,7 +76,7 @@ def figure_15(given: Given) -> Section:
         box = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         _outline(figure, place, _contour(entry.mask), "object", drawing.COLOURS[1], place == 0)
         _outline(figure, place, box, "box prompt", drawing.COLOURS[4], place == 0)
-    _square(figure)
+    drawing.square(figure)
     return Section(
         key,
         title,
@@ -159,11 +159,3 @@ def _outline(figure: Any, place: int, points: NDArray[Any], name: str, colour: s
         row=place // 3 + 1,
         col=place % 3 + 1,
     )
-
-
-def _square(figure: Any) -> None:
-    """Rows run down, pixels are square, and there are no numbers at the axes."""
-    figure.update_xaxes(showticklabels=False, showgrid=False)
-    figure.update_yaxes(showticklabels=False, showgrid=False, autorange="reversed")
-    for axis in figure.select_yaxes():
-        axis.scaleanchor = axis.plotly_name.replace("yaxis", "x")

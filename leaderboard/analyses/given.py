@@ -1,10 +1,10 @@
 """What the analyses read: the published board, its objects' attributes, the paper's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from leaderboard.machine import MEASURED
 from leaderboard.store import views
 from leaderboard.store.facts import EVERYTHING, ROUNDED
 from leaderboard.store.read import BoardReader
+from leaderboard.studies.record import Studied
 
 #: The attributes of table 6: what the paper calls them there → column of the attributes, and a heading.
 ATTRIBUTES = {
@@ -47,6 +48,7 @@ _DEMONSTRATION = "demonstration"
 _CLOSE = ("", "trained on the same source", "may know these cases")
 
 Floats = NDArray[np.float64]
+Record = TypeVar("Record", bound=Studied)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Given:
     def pairs(self) -> dict[str, dict[str, Any]]:
         """Pair → what the reader says of it."""
         return {row["pair"]: row for row in self.reader.pair_list()}
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Source of the board → its version as it is built."""
+        return {slug: shards.load_manifest(self.data / slug).version for slug in self.board["sources"]}
 
     @cached_property
     def first(self) -> str:
@@ -158,6 +165,26 @@ class Given:
             from {_OWN} group by all order by {", ".join(names)}""",
             list(EVERYTHING),
         )
+
+    def studied(self, read: Callable[[Path], Record], folder: str) -> list[Record]:
+        """What one of the studies found of the board's models, the best first: of their present weights, on
+        sources of this board.
+
+        Args:
+            folder: of the study, in `measured`.
+
+        Raises:
+            InputError: a record is damaged.
+        """
+        paths = [self.measured / folder / f"{model['name']}.json" for model in self.models]
+        found = [(model, read(path)) for model, path in zip(self.models, paths, strict=True) if path.exists()]
+        known = {"version", "weights_sha256", "device"}
+        return [
+            record
+            for model, record in found
+            if record.model_dump(include=known) == {name: model[name] for name in known}
+            and record.sources.items() <= self.versions.items()
+        ]
 
     def scores(self, model: str, strategy: str) -> pa.Table:
         """A model's scores on the board under a strategy: `object_id`, `pair`, `dice` (0…1), by "

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
 from leaderboard import models
-from leaderboard.demo.prompting import KINDS, Found, Interactive, Offer, Picture, Prompt, answerable
+from leaderboard.demo.prompting import KINDS, Found, Offer, Picture, Prompt, answerable
 from leaderboard.machine import Machine
-from leaderboard.models.base import Answer, Declaration, Segmenter
+from leaderboard.models.base import Answer, Declaration, Interactive, Segmenter
 from leaderboard.remembered import Remembered
 
 #: Of everything's grid, per side.
@@ -80,8 +80,8 @@ class Engine:
         """A model's answer to a prompt; the picture is encoded if it is not yet.
 
         Args:
-            previous: of the round before, the logits h×w of the mask that was kept (`Found.low`); then the
-                answer is one mask (protocol, section 6).
+            previous: of the round before, h×w of the mask that was kept (`Found.low`); then the answer is one
+                mask (protocol, section 6).
 
         Raises:
             InputError: there is no such model here, it takes no such prompt, or it failed.
@@ -97,7 +97,7 @@ class Engine:
             taken = 1000 * (time.perf_counter() - started)
         if not len(masks):
             raise InputError(f"{model} has no mask for this")
-        # A Segmenter's answer need have none: logits are what Interactive ones add.
+        # A Segmenter's answer need have none: it is what Interactive ones add.
         return Found(masks, rated, int(np.argmax(rated)), getattr(answer, "low", None), taken)
 
     def everything(

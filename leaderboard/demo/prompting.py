@@ -2,21 +2,16 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
-from leaderboard.models.base import Answer, Declaration
+from leaderboard.models.base import Declaration
 from leaderboard.strategies import NEGATIVE, POSITIVE, STRATEGIES, Prompts
-
-if TYPE_CHECKING:
-    from leaderboard.sam.everything import Filters
 
 #: Points of one prompt: a decoder's time and memory grow with them.
 MOST_POINTS = 100
@@ -134,8 +129,8 @@ class Found:
         masks: the candidates c×H×W, of the picture's size.
         predicted_iou: the model's rating of each.
         best: the one rated highest, the first of equals.
-        low: their logits c×h×w at the network's own resolution, one of which a later round may be given;
-            None of models that take none.
+        low: what they are made of, c×h×w at the network's own resolution, one of which a later round may be
+            given; None of models that take none.
         milliseconds: from the embedding and the prompt to the masks.
     """
 
@@ -160,12 +155,3 @@ class Offer:
     everything: bool
     feedback: bool
     limits: str
-
-
-@runtime_checkable
-class Interactive(Protocol):
-    """What a model can do for a person besides what a `Segmenter` must; SAM's models can."""
-
-    def refine(self, embedding: Any, prompts: Prompts, previous: NDArray[np.float32]) -> Iterator[Answer]: ...
-
-    def everything(self, embedding: Any, filters: "Filters | None" = None) -> Iterator[NDArray[np.bool_]]: ...

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from leaderboard.contamination import TrainedOn
 from leaderboard.machine import Device, Machine
 from leaderboard.strategies import STRATEGIES, Prompts
+
+if TYPE_CHECKING:
+    from leaderboard.sam.everything import Filters
 
 StrategyName = Literal["S1", "S2", "S3", "S4", "S5", "S6"]
 
@@ -120,3 +123,16 @@ class Segmenter(ABC):
     def everything(self, embedding: Any) -> Iterator[NDArray[np.bool_]]:
         """All masks H×W that the model finds without a prompt (S1); only for models that declare S1."""
         raise TypeError(f"{self.declaration.name} does not declare S1, everything")
+
+
+@runtime_checkable
+class Interactive(Protocol):
+    """What a model can do besides what a `Segmenter` must: go on from a mask of its own, and find everything
+    as one wants it; SAM's models can, click models do the first.
+
+    An answer of one has `low`, c×h×w at the network's own resolution: `refine` takes n×h×w of them.
+    """
+
+    def refine(self, embedding: Any, prompts: Prompts, previous: NDArray[np.float32]) -> Iterator[Answer]: ...
+
+    def everything(self, embedding: Any, filters: "Filters | None" = None) -> Iterator[NDArray[np.bool_]]: ...

@@ -38,6 +38,8 @@ _FIELDS = {"dtype", "shape", "data_offsets"}
 _TYPES = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
 
 _PICKLES = re.compile(rb"\x80[\x00-\x05]|\(?[ci]\w[\w.]*\n\w[\w.]*\n|\([dl]p\d|[\]}]q\x00", re.ASCII)
+#: What an ONNX file begins with: the format's version, then its producer or its graph.
+_ONNX = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42]")
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OTHERS = {
     b"\x89HDF\r\n": "an HDF5 file",
@@ -185,6 +187,8 @@ def _foreign(begin: bytes) -> Refused:
         return Refused("pickle", f"a zip archive, as torch saves pickles, which is never opened; {_CONVERT}")
     if _PICKLES.match(begin):
         return Refused("pickle", f"a pickle, which is never opened; {_CONVERT}")
+    if _ONNX.match(begin):
+        return Refused("no-safetensors", "an ONNX graph; only who runs the platform can add one, ask them")
     for magic, what in _OTHERS.items():
         if begin.startswith(magic):
             return Refused("no-safetensors", f"{what}; send a safetensors file")

@@ -1,6 +1,6 @@
 """Prints every ratio: median seconds of the other way, of ours, and how many times faster ours is.
 
-python -m tests.bench [build] [metrics] [sam] [finetune] [attributes] [board] [demo]
+python -m tests.bench [build] [metrics] [sam] [finetune] [attributes] [board] [demo] [duplicates]
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from cosmos1050k import pictures
-from tests.bench import attributes, board, build, demo, finetune, metrics, sam
+from tests.bench import attributes, board, build, demo, duplicates, finetune, metrics, sam
 from tests.bench.generated import MASKS, SOURCES
 from tests.bench.timing import ratio
 
@@ -35,6 +35,7 @@ def main() -> None:
         "attributes": _attributes,
         "board": _board,
         "demo": _demo,
+        "duplicates": _duplicates,
     }
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Prints ratios.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; by default all")
@@ -176,6 +177,14 @@ def _demo() -> None:
             p95 = float(np.quantile(way, 0.95))
             measured = f"median {statistics.median(way):.1f} ms"
             _bound(f"{what}, sam_nano, {side}×{side}: p95", measured, p95, 60, ".1f", " ms")
+
+
+def _duplicates() -> None:
+    found = duplicates.whole(50_000, 1)
+    what = "twins of 50,000 pictures, hashed already"
+    _bound(f"{what}: one core", f"{found.pairs} pairs of cases", found.own, 30, ".1f", " s")
+    _bound(f"{what}: peak memory", "", found.memory, 4, ".2f", " GB")
+    _bound(f"{what}: not found", f"of {found.planted}", found.planted - found.twins, 10, ".0f")
 
 
 def _sam_memory() -> None:

@@ -1,6 +1,6 @@
 """Built sources with planted twins: pictures of several kinds, and the same stored in other ways."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,19 @@ from cosmos1050k import duplicates, units
 from cosmos1050k.pictures import normalised
 from tests.leaderboard import dataset
 from tests.leaderboard.dataset import SmallCase, Thing
-from tests.phantoms import anatomy, endoscopy, fundus, histology, torso
+from tests.phantoms import (
+    anatomy,
+    brain,
+    camus,
+    endoscopy,
+    fundus,
+    heart,
+    histology,
+    isic_2018,
+    pelvis,
+    radiograph,
+    torso,
+)
 
 Picture = NDArray[np.uint8]
 Volume = NDArray[np.generic]  # slices × rows × columns, or × 3 of a picture in colour
@@ -60,6 +72,48 @@ def microscopy(seed: int) -> Volume:
 KINDS: dict[str, Callable[[int], Volume]] = {
     "CT": ct, "MRI": mri, "colonoscopy": colonoscopy, "histopathology": histopathology, "retina": retina,
     "microscopy": microscopy,
+}  # fmt: skip
+
+
+def chest(seed: int) -> Volume:
+    return torso.ct(torso.chest(STACK, 900 * seed + 31), 900 * seed + 32)[2:10]
+
+
+def flair(seed: int) -> Volume:
+    parts = anatomy.head(STACK, 70 * seed + 41)
+    tumor = brain.glioma(brain.inside(parts), 70 * seed + 43)
+    return (900 * brain.image("T2-FLAIR MRI", parts | tumor, 70 * seed + 42)[2:10]).astype(np.int16)
+
+
+def cine(seed: int) -> Volume:
+    shape = 11, 100, 90
+    return (
+        700 * heart.image(heart.short_axis(shape, 60 * seed + 51), heart.CINE, 60 * seed + 52)[3:]
+    ).astype(np.int16)
+
+
+def prostate(seed: int) -> Volume:
+    return (800 * pelvis.t2w(pelvis.zones(STACK, 80 * seed + 61), 80 * seed + 62)[2:10]).astype(np.int16)
+
+
+def x_ray(seed: int) -> Volume:
+    return radiograph.shadow(radiograph.chest((220, 200), 40 * seed + 71), 40 * seed + 71)[None]
+
+
+def ultrasound(seed: int) -> Volume:
+    return camus._heart("4CH", 0.0, 30 * seed + 81, "")[1][None]
+
+
+def dermoscopy(seed: int) -> Volume:
+    random, shape = np.random.default_rng(seed + 91), (190, 240)
+    place, size = random.uniform(0.4, 0.6, 2), random.uniform(0.2, 0.35, 2)
+    return isic_2018._skin(shape, anatomy.blob(shape, place, size, seed + 91, 0.15), 50 * seed, random)[None]
+
+
+#: What no threshold was chosen by: other organs and devices than KINDS.
+OTHER_KINDS: dict[str, Callable[[int], Volume]] = {
+    "chest CT": chest, "FLAIR": flair, "cine MRI": cine, "prostate MRI": prostate, "X-ray": x_ray,
+    "ultrasound": ultrasound, "dermoscopy": dermoscopy,
 }  # fmt: skip
 
 
@@ -156,6 +210,44 @@ WAYS = {
 }
 
 
+def noisy(picture: Picture) -> Picture:
+    grain = np.random.default_rng(5).normal(0, 3, picture.shape)
+    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+
+
+def framed(picture: Picture) -> Picture:
+    """A black border, a hundredth of each side."""
+    rows, columns = (-(-size // 100) for size in picture.shape[:2])
+    return np.pad(picture, [(rows, rows), (columns, columns), (0, 0)][: picture.ndim])
+
+
+def lung(volume: Volume) -> Volume:
+    """The usual window of lungs, of Hounsfield units; the brighter half of other pictures' grays."""
+    low, high = (-1350, 150) if volume.min() < 0 else np.quantile(volume, (0.3, 1.0))
+    return np.clip(volume, low, high)
+
+
+#: Other ways than WAYS, for OTHER_KINDS.
+OTHER_WAYS = {
+    "jpeg-85": Way(jpeg(85)),
+    "jpeg-50": Way(jpeg(50)),
+    "gamma-0.6": Way(gamma(0.6)),
+    "gamma-1.8": Way(gamma(1.8)),
+    "noisy": Way(noisy),
+    "quarter-turn": Way(lambda picture: np.rot90(picture)),
+    "size-0.4": Way(resampled(0.4)),
+    "size-1.6": Way(resampled(1.6)),
+    "turned-small-jpeg": Way(
+        lambda picture: jpeg(70)(resampled(0.6)(np.ascontiguousarray(np.rot90(picture))))
+    ),
+    "every-second": Way(of_volume=lambda volume: volume[::-2]),
+    "lung-window": Way(of_volume=lung),
+    "framed-0.01": Way(framed),
+    "cropped-0.015": Way(cropped(0.015)),
+    "cropped-0.03": Way(cropped(0.03)),
+}
+
+
 def case(kind: str, number: int, slices: Sequence[Picture], *, empty: bool = True) -> SmallCase:
     """A patient's only case. With what no one should be told apart by: a black slice, a nearly even one."""
     shown = list(slices)
@@ -176,11 +268,13 @@ class Measured:
     wrong: list[duplicates.Twin] = field(default_factory=list)
 
 
-def measure(folder: Path, kinds: Sequence[str], ways: Sequence[str], number: int) -> dict[str, Measured]:
+def measure(
+    folder: Path, kinds: Mapping[str, Callable[[int], Volume]], ways: Mapping[str, Way], number: int
+) -> dict[str, Measured]:
     """Plants and looks. Of each kind, `number` originals have a twin in each way's source, and as many other
     patients are there without one, as the same number of originals is without.
     """
-    volumes = {(kind, one): KINDS[kind](one) for kind in kinds for one in range(3 * number)}
+    volumes = {(kind, one): made(one) for kind, made in kinds.items() for one in range(3 * number)}
     data, store = folder / "data", units.Units("duplicates", folder / "units")
 
     def plant(slug: str, way: Way, numbers: range) -> None:
@@ -189,14 +283,14 @@ def measure(folder: Path, kinds: Sequence[str], ways: Sequence[str], number: int
 
     plant(ORIGINALS, Way(), range(2 * number))
     results = {}
-    for name in ways:
-        plant(name, WAYS[name], range(number, 3 * number))
+    for name, way in ways.items():
+        plant(name, way, range(number, 3 * number))
         found = duplicates.find(data, [ORIGINALS, name], workers=1, store=store)
         result = results[name] = Measured(dict.fromkeys(kinds, number), dict.fromkeys(kinds, 0))
         for twin in found.twins:
             (one, first), (other, second) = twin.first, twin.second
             if first == second and one != other:
-                result.found[first.partition("-")[0]] += 1
+                result.found[first.rpartition("-")[0]] += 1
             else:
                 result.wrong.append(twin)
     return results

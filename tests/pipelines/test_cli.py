@@ -67,8 +67,9 @@ def cosmos(folder: Path, *arguments: str) -> tuple[int, bytes, str]:
 
 def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
-        "sources", "fetch", "doctor", "index", "link", "weights", "convert", "finetune",
-        "tolerance", "latency", "robustness", "verify", "board", "compare", "duplicates", "publish",
+        "sources", "fetch", "doctor", "index", "link", "weights", "convert", "add-click-model", "finetune",
+        "tolerance", "latency", "robustness", "export-annotation", "import-annotation", "verify", "board",
+        "compare", "duplicates", "publish",
         "version", "submit", "worker", "backup", "restore",
         "build", "evaluate", "serve",
     ]  # fmt: skip

@@ -4,10 +4,13 @@ The measure of Qin et al., Highly Accurate Dichotomous Image Segmentation (ECCV 
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 #: Errors less thick than this are tolerated: so many times the masks are eroded, and errors grown back.
 RELAX = 5
@@ -16,6 +19,21 @@ _TOLERANCE = 2.0
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 Mask = NDArray[np.bool_]
+Clicks = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Effort(BaseModel):
+    """Clicks of masks, as means: over all objects, and over images of the sum of their objects."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    per_object: Clicks
+    per_image: Clicks
+
+    @classmethod
+    def of(cls, clicks: Sequence[Sequence[int]]) -> "Effort":
+        """Of one image or more, those of its objects; there is one at least."""
+        every = [own for image in clicks for own in image]
+        return cls(per_object=round(fmean(every), 6), per_image=round(sum(every) / len(clicks), 6))
 
 
 def correction_effort(prediction: Mask, truth: Mask, relax: int = RELAX) -> int:

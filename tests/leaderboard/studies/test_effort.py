@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leaderboard.effort import correction_effort
+from leaderboard.studies.effort import correction_effort
 from tests.leaderboard.dataset import disc, rectangle
 
 Mask = NDArray[np.bool_]

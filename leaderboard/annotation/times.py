@@ -1,0 +1,64 @@
+"""Reads a study's table of times."""
+
+import csv
+import math
+from pathlib import Path
+
+from leaderboard.annotation.folder import TASKS, TIME_COLUMNS, TIMES, Study, Task
+
+#: Of one image in one task: more is a clock that was left running.
+MOST_SECONDS = 3600
+#: Who → task → image → seconds.
+Times = dict[str, dict[Task, dict[str, float]]]
+
+
+def read(folder: Path, study: Study) -> tuple[Times, list[str]]:
+    """The times that can be used, and a line for each that can't."""
+    found: Times = {}
+    try:
+        # With the mark that spreadsheets put first.
+        lines = (folder / TIMES).read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return found, [f"{TIMES}: missing; its header is {','.join(TIME_COLUMNS)}"]
+    except (OSError, UnicodeDecodeError):
+        return found, [f"{TIMES}: can't be read as text in UTF-8; save it as CSV in UTF-8"]
+    rows = csv.reader(lines)
+    header = next(rows, [])
+    if [name.strip() for name in header] != list(TIME_COLUMNS):
+        return found, [
+            f"{TIMES}: its first line is {','.join(header)[:100]!r}; make it {','.join(TIME_COLUMNS)}"
+        ]
+    images = {image.file for image in study.images}
+    problems = []
+    for row in rows:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        problem = _added(cells, images, found)
+        if problem:
+            problems.append(f"{TIMES}, line {rows.line_num}: {problem}")
+    return found, problems
+
+
+def _added(cells: list[str], images: set[str], found: Times) -> str:
+    """Adds a line's time; or what is wrong with the line."""
+    if len(cells) != len(TIME_COLUMNS):
+        return f"{len(cells)} values; give {len(TIME_COLUMNS)}: {', '.join(TIME_COLUMNS)}"
+    who, task, image, text = cells
+    if not who:
+        return "no annotator; name one"
+    if task not in TASKS:
+        return f"no task {task!r}; there are {' and '.join(TASKS)}"
+    if image not in images:
+        return f"no image {image!r} in the study; give its file's name, such as {min(images)}"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MOST_SECONDS:
+        return f"{text!r} seconds; give a number above 0 and up to {MOST_SECONDS}"
+    own = found.setdefault(who, {}).setdefault(task, {})
+    if image in own:
+        return f"a second time of {who}, {task}, {image}; keep one"
+    own[image] = seconds
+    return ""

@@ -1,0 +1,26 @@
+"""`studies` in params.yaml."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PointsPerSide = Annotated[int, Field(ge=1, le=256)]
+
+
+class StudyOptions(BaseModel):
+    """On how much, and how far, models are studied.
+
+    Args:
+        images: the first so many of the board; for the grid of everything of each source that it is asked of.
+        everything_grid: points per side of the grid that everything is asked with (table 5).
+        click_objects: of each pair, the first so many are clicked at (figure 16).
+        clicks: in turn, at each.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    images: int = Field(default=50, ge=1)
+    everything_grid: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
+        default=(8, 16, 32), min_length=1
+    )
+    click_objects: int = Field(default=2, ge=1)
+    clicks: int = Field(default=20, ge=1, le=100)

@@ -1,0 +1,30 @@
+"""Stage `study`: what is measured of one model besides its scores, on the board's first images."""
+
+from cosmos1050k.shards import DATA
+from leaderboard import models
+from leaderboard.evaluate import EvaluateOptions, machine_of
+from leaderboard.studies import correction, everything_grid, interactive
+from leaderboard.studies.options import StudyOptions
+from pipelines import params, stage
+
+
+def main() -> None:
+    model = stage.argument("python -m pipelines.study MODEL")
+    given = params.load()
+    options = given.section("studies", StudyOptions)
+    machine = machine_of(
+        models.kind(model),
+        given.section("evaluate", EvaluateOptions),
+        image_batch=given.runtime.image_batch,
+        prompt_batch=given.runtime.prompt_batch,
+    )
+    for study in (everything_grid, interactive, correction):
+        found = study.measure(model, DATA, given.sources, options, machine)
+        study.write(found)
+        extent = found.limits or f"{found.objects} objects on {found.images} images"
+        print(f"{model}, {study.TITLE}: {extent}")
+
+
+if __name__ == "__main__":
+    with stage.reported():
+        main()
