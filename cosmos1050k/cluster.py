@@ -132,7 +132,7 @@ def _connected(cluster: Cluster, workers: int | None) -> Any:
         import ray
     except ImportError:
         raise InputError(
-            "runtime.engine: needs the package ray; run `pip install 'ray[default]'`, or say processes"
+            "runtime.engine: needs the package ray; run `pip install -e '.[ray]'`, or say processes"
         ) from None
     if ray.is_initialized():
         return ray

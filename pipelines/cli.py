@@ -86,6 +86,7 @@ def build(
             options=given.section("build", room.BuildOptions),
             workers=workers or given.runtime.workers,
             case_timeout_s=given.runtime.build_case_timeout_s,
+            cluster=given.runtime.cluster,
         )
         describe(manifest, target)
 

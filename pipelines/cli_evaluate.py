@@ -75,7 +75,7 @@ def evaluate(
         }
         folder, target = data or DATA, out or SCORES / called
         if weights is None:
-            describe(run(called, folder, target, sources=sources, **more))
+            describe(run(called, folder, target, sources=sources, cluster=given.runtime.cluster, **more))
         else:
             own |= {"name": called, "architecture": arch, "licence": "none", "contact": "none"}
             describe(_own(weights, own, folder, target, sources, more))

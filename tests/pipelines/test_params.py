@@ -7,6 +7,7 @@ import pytest
 from cosmos1050k import sources
 from cosmos1050k.build import BuildOptions
 from cosmos1050k.errors import InputError
+from cosmos1050k.pool import Cluster
 from leaderboard import models
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.store.build import BoardOptions
@@ -54,6 +55,11 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, old: str, new: str,
         load(tmp_path, TEXT.replace(old, new))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_engine_is_processes_unless_ray_is_asked_for() -> None:
+    assert params.Runtime().cluster is None
+    assert params.Runtime(engine="ray", ray_address="auto").cluster == Cluster("auto")
 
 
 def test_what_is_no_text_or_nothing_is_one_line(tmp_path: Path) -> None:

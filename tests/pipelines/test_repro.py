@@ -60,7 +60,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (target / "dvc.lock").unlink(missing_ok=True)
     output = run(target, "pipelines.repro")
     assert stages(output) == {
-        "build@sample", "attributes@sample", "card", "evaluate@box", "latency@box", "board", "analyse",
+        "build@sample", "attributes@sample", "card", "evaluate@box", "latency@box", "study@box", "board",
+        "analyse",
     }  # fmt: skip
     assert "This is the sample, not COSMOS 1050K" in output
     assert "box: S2 does not apply, it needs a box" in output
