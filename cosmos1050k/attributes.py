@@ -108,6 +108,16 @@ def write(
             file.write_table(_read(task.units.path(task.key) / _UNIT).cast(schema))
 
 
+def keys(slug: str, data: Path) -> set[str]:
+    """The units that a built source's attributes are made of.
+
+    Raises:
+        InputError: the source is not built, or damaged.
+    """
+    parts = shards.load_manifest(data / slug).shards
+    return {task.key for task in _plan(data / slug, parts, units.Units("attributes"))}
+
+
 def read(slugs: Sequence[str], folder: Path = ATTRIBUTES, data: Path = DATA) -> pa.Table:
     """The attributes of several sources' objects: `SCHEMA`, one source after the other.
 

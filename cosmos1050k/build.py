@@ -82,19 +82,8 @@ def build(
         InputError: nothing of the source could be built, or the list of bad samples is not in order; the
             text says why, `out` is as it was.
     """
-    module = sources.get(slug)
-    lines = [line for line in exclusions.load(excluded) if line.source == slug]
-    root = sources.raw_root(module.SOURCE, raw)
     store = store or units.Units("build")
-    raw_files = release.files(root)
-    cases, unfit = sources.cases_of(module, root)
-    skipped = [_skipped(problem) for problem in unfit + release.problems(root)]
-    if not cases:
-        raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
-    names = {case.case for case in cases}
-    lines = exclusions.of_cases(lines, names, labelled=module.SOURCE.labelled, phantom=index.phantom)
-    tasks, unready = _plan(module.SOURCE, cases, lines, index, root, raw_files, store)
-    skipped += unready
+    tasks, skipped, lines = _prepared(slug, index, raw, store, excluded)
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
     label = f"build {slug} ({reused} kept)"
@@ -112,6 +101,36 @@ def build(
         raise InputError(f"{slug}: {_nothing(skipped, otherwise)}")
     bad = [Excluded(case=line.case, slice=line.slice, reason=line.reason) for line in lines]
     return _assemble(slug, built, skipped, bad, out, options or BuildOptions(), phantom=index.phantom)
+
+
+def keys(
+    slug: str, index: RawIndex, *, raw: Path | None = None, excluded: Path = exclusions.EXCLUSIONS
+) -> set[str]:
+    """The units that a build with these arguments of `build` is made of.
+
+    Raises:
+        InputError: no case was found, or the list of bad samples is not in order.
+    """
+    tasks, _, _ = _prepared(slug, index, raw, units.Units("build"), excluded)
+    return {task.key for task in tasks}
+
+
+def _prepared(
+    slug: str, index: RawIndex, raw: Path | None, store: units.Units, excluded: Path
+) -> tuple[list[_Task], list[Skipped], list[Exclusion]]:
+    """A source's tasks, the cases that can't be one, and its lines of the list of bad samples."""
+    module = sources.get(slug)
+    lines = [line for line in exclusions.load(excluded) if line.source == slug]
+    root = sources.raw_root(module.SOURCE, raw)
+    raw_files = release.files(root)
+    cases, unfit = sources.cases_of(module, root)
+    skipped = [_skipped(problem) for problem in unfit + release.problems(root)]
+    if not cases:
+        raise InputError(f"{slug}: {_nothing(skipped, f'no case found; {_remedy(module.SOURCE, root)}')}")
+    names = {case.case for case in cases}
+    lines = exclusions.of_cases(lines, names, labelled=module.SOURCE.labelled, phantom=index.phantom)
+    tasks, unready = _plan(module.SOURCE, cases, lines, index, root, raw_files, store)
+    return tasks, skipped + unready, lines
 
 
 def _nothing(skipped: Sequence[Skipped], otherwise: str) -> str:

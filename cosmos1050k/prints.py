@@ -45,12 +45,25 @@ class Case(NamedTuple):
         return Case(patient, case["split"], shard_begins + case["first_row"], case["rows"])
 
 
-def _hashed(folder: Path, workers: int | None, store: units.Units) -> list[_Task]:
-    """A built source's shards, all hashed."""
-    tasks = [
+def keys(slug: str, data: Path) -> set[str]:
+    """The units of a built source's prints.
+
+    Raises:
+        InputError: the source is not built, or damaged.
+    """
+    return {task.key for task in _tasks(data / slug, units.Units("duplicates"))}
+
+
+def _tasks(folder: Path, store: units.Units) -> list[_Task]:
+    return [
         _Task(folder, part.file, part.rows, store, units.key(version=hashes.VERSION, shard=part.sha256))
         for part in load_manifest(folder).shards
     ]
+
+
+def _hashed(folder: Path, workers: int | None, store: units.Units) -> list[_Task]:
+    """A built source's shards, all hashed."""
+    tasks = _tasks(folder, store)
     pending = [task for task in tasks if not store.has(task.key)]
     for outcome in pool.run(
         _hash, pending, workers=workers, timeout_s=_TIMEOUT_S, label=f"hash {folder.name}",

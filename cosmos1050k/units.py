@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ class Units:
 
     def has(self, key: str) -> bool:
         return self.path(key).is_dir()
+
+    def besides(self, keys: Collection[str]) -> Iterator[Path]:
+        """Folders that are none of these units: other ones, and what killed processes left half-written."""
+        if self.folder.is_dir():
+            yield from (path for path in sorted(self.folder.iterdir()) if path.name not in keys)
 
     @contextmanager
     def write(self, key: str) -> Iterator[Path]:

@@ -178,6 +178,34 @@ def evaluate(
     return manifest
 
 
+def keys(
+    model: str,
+    data: Path,
+    *,
+    sources: Sequence[str],
+    protocol_version: int,
+    options: EvaluateOptions,
+    board_rows: BoardRows,
+    elsewhere: bool = False,
+) -> set[str]:
+    """The units that the scores of an evaluation with these arguments of `evaluate` are made of.
+
+    Args:
+        elsewhere: as in `machine_of`.
+
+    Raises:
+        InputError: the model is unknown, or a source is not built.
+    """
+    kind = models.kind(model)
+    machine = machine_of(kind, options, elsewhere=elsewhere)
+    declaration = kind.declared(machine)
+    cases = wanted(declaration, data, sources, options, board_rows)
+    return {
+        task.key
+        for task in plan.tasks(declaration, machine, cases, protocol_version, units.Units("evaluate"))
+    }
+
+
 def machine_of(
     kind: type[Segmenter],
     options: EvaluateOptions,

@@ -13,6 +13,7 @@ from cosmos1050k.shards import DATA
 from pipelines import (
     cli_annotation,
     cli_board,
+    cli_clean,
     cli_click_models,
     cli_convert,
     cli_duplicates,
@@ -55,6 +56,7 @@ app.command()(cli_board.board)
 app.command()(cli_board.compare)
 app.command()(cli_duplicates.duplicates)
 app.command()(cli_publish.publish)
+app.command()(cli_clean.clean)
 app.command()(cli_version.version)
 app.command()(cli_submissions.submit)
 app.command()(cli_submissions.worker)

@@ -81,13 +81,17 @@ def keep() -> None:
 
 def main() -> None:
     given = params.load()
-    with _alone():
+    with alone():
         _run(given)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Only one at a time: two would index, mend and publish across each other."""
+def alone() -> Iterator[None]:
+    """Only one at a time: two would index, mend and publish across each other.
+
+    Raises:
+        InputError: another process is at it.
+    """
     BUSY.parent.mkdir(parents=True, exist_ok=True)
     with BUSY.open("w") as held:
         locks.take(held, "`make repro` is running here already; wait until it has ended")
@@ -102,7 +106,7 @@ def _run(given: params.Params) -> None:
         SUBMISSIONS,
     ):  # stages depend on them, with or without something in them
         folder.mkdir(parents=True, exist_ok=True)
-    pulled = [slug for slug in given.sources if _pulled(slug)]
+    pulled = [slug for slug in given.sources if is_pulled(slug)]
     for slug in given.sources:
         if slug in pulled:
             print(f"{slug}: no raw files here, so it is not built again; what was built stays")
@@ -136,7 +140,7 @@ def _publish_analyses() -> None:
         publishing.publish(sections)
 
 
-def _pulled(slug: str) -> bool:
+def is_pulled(slug: str) -> bool:
     """Whether a source is here as it was built and its raw files are not, as after `dvc pull` in a clone."""
     here = status(slug)
     return bool(here.version) and not here.present

@@ -23,7 +23,12 @@ from pipelines.board import given as board_of
 from pipelines.cli import app
 from tests.conftest import ROOT
 
-VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+COMMANDS = {
+    command.name or command.callback.__name__.replace("_", "-"): command.callback
+    for command in app.registered_commands
+    if command.callback
+}
+VERBS = list(COMMANDS)
 #: Verbs that have verbs of their own.
 GROUPS = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
 
@@ -69,7 +74,7 @@ def test_the_verbs_are_those_the_readme_names() -> None:
     assert VERBS == [
         "sources", "fetch", "doctor", "index", "link", "weights", "convert", "add-click-model", "finetune",
         "tolerance", "latency", "robustness", "export-annotation", "import-annotation", "verify", "board",
-        "compare", "duplicates", "publish",
+        "compare", "duplicates", "publish", "clean",
         "version", "submit", "worker", "backup", "restore",
         "build", "evaluate", "serve",
     ]  # fmt: skip
@@ -82,9 +87,7 @@ def test_the_verbs_are_those_the_readme_names() -> None:
 def test_help_explains_itself(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
-    (command,) = [c for c in app.registered_commands if c.callback and c.callback.__name__ == verb]
-    assert command.callback
-    assert (command.callback.__doc__ or "").split()[0] in result.output
+    assert (COMMANDS[verb].__doc__ or "").split()[0] in result.output
 
 
 @pytest.mark.parametrize("group", GROUPS)
