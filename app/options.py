@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosmos1050k import shards
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from leaderboard.store.publish import CURRENT, STATE, publish
 from leaderboard.submissions import terms
 from leaderboard.submissions.queue import Queue

@@ -60,6 +60,18 @@ def replacing(target: Path) -> Iterator[Path]:
             new.unlink(missing_ok=True)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file in one step, and only if its content differs.
+
+    Raises:
+        Fatal: the disk does not take it; the file is as it was.
+    """
+    if path.exists() and path.read_text() == text:
+        return
+    with replacing(path) as new:
+        new.write_text(text)
+
+
 def write_all(files: Mapping[Path, bytes]) -> None:
     """Writes files of which each appears whole, and none before all are written; what is equal stays.
 

@@ -1,7 +1,6 @@
 """What lies in a source's raw folder: `data/raw/<slug>.json`, on which its build depends."""
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
-from cosmos1050k import archives, release, sources
+from cosmos1050k import archives, disk, release, sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.source import Source
 
@@ -79,7 +78,7 @@ def load(slug: str) -> RawIndex:
 def write(slug: str) -> RawIndex:
     """Indexes a source's folder and writes `data/raw/<slug>.json` where its content changed."""
     found = scan(sources.get(slug).SOURCE)
-    replace_text(path_of(slug), found.model_dump_json(indent=1) + "\n")
+    disk.replace_text(path_of(slug), found.model_dump_json(indent=1) + "\n")
     return found
 
 
@@ -110,7 +109,7 @@ def scan(source: Source, raw: Path | None = None, memory: Path | None = None) ->
         looks = list(
             tqdm(threads.map(look, found), total=len(found), desc=f"index {source.slug}", disable=None)
         )
-    replace_text(memory, _Seen.dump_json({**known, **dict(entry for _, entry in looks)}).decode())
+    disk.replace_text(memory, _Seen.dump_json({**known, **dict(entry for _, entry in looks)}).decode())
     return RawIndex(
         source=source.slug,
         files=tuple(file for file, _ in looks if isinstance(file, RawFile)),
@@ -157,13 +156,3 @@ def _remembered(memory: Path) -> dict[str, Look]:
         return _Seen.validate_json(memory.read_bytes())
     except (FileNotFoundError, ValidationError):  # a lost memory costs hashing, nothing else
         return {}
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file in one step, and only if its content differs."""
-    if path.exists() and path.read_text() == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 
 
 class Measured(BaseModel):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cosmos1050k.index import replace_text
+from cosmos1050k.disk import replace_text
 from cosmos1050k.shards import DATA
 from leaderboard import scores_card
 from leaderboard.evaluate import SCORES, BoardRows

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from cosmos1050k.pool import Cluster
 
 Section = TypeVar("Section", bound=BaseModel)

@@ -20,9 +20,9 @@ import urllib3
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tqdm import tqdm
 
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
 from cosmos1050k.fetch import hosts, kinds
-from cosmos1050k.index import replace_text
 from cosmos1050k.members import KEEP_FREE
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from cosmos1050k import index, sources
+from cosmos1050k import disk, index, sources
 from cosmos1050k.errors import InputError
 from cosmos1050k.fetch import kinds
 from cosmos1050k.source import Download
@@ -67,7 +67,7 @@ class Ledger:
             return
         size, _, sha256 = index.looked(path, self._seen)
         self._records[download.file] = Fetched(size=size, sha256=sha256)
-        index.replace_text(self._path, _Records.dump_json(self._records, indent=1).decode() + "\n")
+        disk.replace_text(self._path, _Records.dump_json(self._records, indent=1).decode() + "\n")
 
     def forget(self, download: Download) -> None:
         """Lets go of what a file was when it was first fetched, for good once any other is noted."""

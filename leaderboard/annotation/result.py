@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from leaderboard.annotation.folder import Task
 from leaderboard.machine import MEASURED
 from leaderboard.studies.effort import Effort

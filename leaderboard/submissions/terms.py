@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import BadFile, InputError
-from cosmos1050k.index import replace_text
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.machine import Device
 from leaderboard.store.build import BoardOptions

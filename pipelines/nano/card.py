@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cosmos1050k import shards, sources
-from cosmos1050k.index import replace_text
+from cosmos1050k.disk import replace_text
 from leaderboard import weights
 from leaderboard.models.base import ALL
 from leaderboard.sam.everything import Filters

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
 from cosmos1050k import shards
+from cosmos1050k.disk import replace_text
 from cosmos1050k.errors import InputError
-from cosmos1050k.index import replace_text
 from leaderboard import statistics
 from leaderboard.evaluate import BoardRows, EvaluateOptions, evaluate
 from leaderboard.models.base import ALL, PROMPTED

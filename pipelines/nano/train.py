@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from cosmos1050k import shards, units
-from cosmos1050k.index import replace_text
+from cosmos1050k.disk import replace_text
 from leaderboard import weights
 from leaderboard.training import scratch
 from leaderboard.training.examples import Examples
