@@ -1,5 +1,6 @@
 """Puts the tabs together, in one look."""
 
+import asyncio
 import inspect
 from html import escape
 from pathlib import Path
@@ -36,6 +37,8 @@ _OPEN = f"""() => {{
 }}"""
 #: Gradio keeps something of every page that was opened, up to so many: of 10,000, as it would, gigabytes.
 _PAGES_REMEMBERED = 100
+#: Seconds between two looks whether what a closed page asked for has ended.
+_LOOK_S = 1.0
 
 #: What the server takes beside the app itself. The fonts are the system's: none is fetched.
 LOOK: dict[str, Any] = {
@@ -87,8 +90,22 @@ def build_app(
                 submit.tab(submitting, (ranking, trying, analysing), desk)
         app.load(None, js=_OPEN)
     app.state_session_capacity = _PAGES_REMEMBERED
+    _forget_closed(app)
     _sign(app)
     return app
+
+
+def _forget_closed(app: gr.Blocks) -> None:
+    """Lets go of a closed page's place in the queue: Gradio keeps that of every page that ever used it."""
+
+    async def forget(request: gr.Request) -> None:
+        queue, page = app._queue, request.session_hash or ""
+        while queue.pending_event_ids_session.get(page, set()) & queue.event_ids_to_events.keys():
+            await asyncio.sleep(_LOOK_S)  # what runs yet has its answer to put there
+        queue.pending_event_ids_session.pop(page, None)
+        queue.pending_messages_per_session.pop(page, None)
+
+    app.unload(forget)
 
 
 def _sign(app: gr.Blocks) -> None:

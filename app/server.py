@@ -39,6 +39,8 @@ SILENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
+#: Nobody asks for what Gradio would count after each event of the last 10,000.
+_UNCOUNTED = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": f"{10**9}"}
 #: A browser is not to guess a file's type, nor to tell other hosts which page a link was on.
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
@@ -55,7 +57,7 @@ def build_server(options: Options) -> FastAPI:
     desk = _desk(options)
     sessions = Sessions(engine, samples, private.folder)
     uploads = private.folder()
-    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(uploads))
+    os.environ.update(SILENT | _UNCOUNTED, GRADIO_TEMP_DIR=str(uploads))
     import gradio as gr
 
     from app.build import LOOK, build_app

@@ -24,6 +24,8 @@ MOST_GRID = 64
 #: Pixels of a picture that everything is asked of, and masks that are given of it: they are held whole.
 MOST_PIXELS, MOST_MASKS = 2**22, 256
 _GIGABYTE = 2**30
+#: Embeddings that stay in memory at most, however small: of more pictures hardly any is still looked at.
+MOST_EMBEDDINGS = 256
 #: A model that is not here is looked for again after so many times as long as looking took.
 _PATIENCE = 50
 
@@ -43,15 +45,17 @@ class Engine:
 
     Args:
         machine: where they run; by default on the CPU.
-        gigabytes: what the embeddings in memory may take together.
+        gigabytes: what the embeddings in memory may take together; there are never more than
+            `MOST_EMBEDDINGS`.
         models: that stay in memory at once, besides those that are being asked just now.
     """
 
     def __init__(self, machine: Machine | None = None, gigabytes: float = 1.0, models: int = 3) -> None:
         self._machine = machine or Machine()
         self._models: Remembered[Declaration, _Loaded] = Remembered(models)
+        room = gigabytes * _GIGABYTE
         self._embeddings: Remembered[tuple[Declaration, str], Any] = Remembered(
-            gigabytes * _GIGABYTE, size_of
+            room, lambda one: max(size_of(one), room / MOST_EMBEDDINGS)
         )
         self._here: dict[Declaration, bool] = {}
         self._again: dict[Declaration, float] = {}

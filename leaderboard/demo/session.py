@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.readers import Volume
-from leaderboard.demo.engine import Engine
+from leaderboard.demo.engine import Engine, size_of
 from leaderboard.demo.kept import Kept
 from leaderboard.demo.prompting import Found, Picture, Prompt
 from leaderboard.demo.samples import Sample, SampleObject, Samples, measured
@@ -303,8 +303,10 @@ class Session:
 
     @property
     def nbytes(self) -> int:
-        """What the study takes of the memory."""
-        return self.study.nbytes if self.study else 0
+        """What the study, the models' answers and the rounds' logits take of the memory."""
+        study = self.study
+        answers, rounds = list(self.answers.values()), list(self._rounds.values())
+        return size_of((answers, rounds)) + (study.nbytes if study else 0)
 
     def close(self) -> None:
         """Ends it: lets go of everything and deletes what was uploaded; nothing can be opened any more."""

@@ -118,7 +118,7 @@ def measure(
     pairs: list[OnPair] = []
     examples: list[Example] = []
     for source in asked:
-        found, shown = _of_source(segmenter, data, source, grids, options.images)
+        found, shown = _of_source(segmenter, data, source, grids, options.grid_images)
         images += found
         pairs += _pairs(source, found, grids)
         examples += shown

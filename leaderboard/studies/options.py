@@ -11,8 +11,9 @@ class StudyOptions(BaseModel):
     """On how much, and how far, models are studied.
 
     Args:
-        images: the first so many of the board; for the grid of everything of each source that it is asked of.
+        images: the first so many of the board (table 7; figure 16 takes objects of these).
         everything_grid: points per side of the grid that everything is asked with (table 5).
+        grid_images: the first so many of each source that it is asked of.
         click_objects: of each pair, the first so many are clicked at (figure 16).
         clicks: in turn, at each.
     """
@@ -22,5 +23,6 @@ class StudyOptions(BaseModel):
     everything_grid: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
         default=(8, 16, 32), min_length=1
     )
+    grid_images: int = Field(default=8, ge=1)
     click_objects: int = Field(default=2, ge=1)
     clicks: int = Field(default=20, ge=1, le=100)

@@ -233,3 +233,23 @@ def test_a_page_of_another_site_may_neither_change_nor_read(sample_state: Path, 
             assert answer.status_code == 200
             allowed = [name for name in answer.headers if name.startswith("access-control-")]
             assert not (headers is foreign and allowed)
+
+
+def test_nothing_is_kept_of_a_page_that_was_closed(sample_state: Path, tmp_path: Path) -> None:
+    server = build_server(Options(state=sample_state, data=tmp_path))
+    queue = server.routes[-1].app.get_blocks()._queue  # type: ignore[attr-defined]
+    kept = (queue.pending_messages_per_session, queue.pending_event_ids_session, queue.event_ids_to_events)
+    with TestClient(server) as client:
+        events = client.get("/config").json()["dependencies"]
+        queued = next(one for one in events if one["api_name"].startswith("encode"))  # nothing is open
+        closing = [one["id"] for one in events if any(name == "unload" for _, name in one["targets"])]
+        for page in ("left", "stays"):
+            asked = {"data": [], "fn_index": queued["id"], "session_hash": page}
+            assert client.post("/gradio_api/queue/join", json=asked).status_code == 200
+            answer = client.get(f"/gradio_api/queue/data?session_hash={page}")
+            assert '"msg":"process_completed"' in answer.text
+        for event in closing:  # what a browser's leaving calls
+            asked = {"data": [], "fn_index": event, "session_hash": "left"}
+            assert client.post("/gradio_api/run/predict", json=asked).status_code == 200
+        assert [list(one) for one in kept] == [["stays"], ["stays"], []]
+    assert queue.cached_event_analytics_summary == {"functions": {}}  # nor is counted what nobody asks for

@@ -202,6 +202,17 @@ def test_the_embeddings_are_bounded_by_their_bytes(encoded: list[int]) -> None:
     assert encoded == [int(each.pixels.sum()) for each in (first, second, third, second)]
 
 
+def test_no_more_embeddings_are_kept_than_so_many_however_small(
+    monkeypatch: pytest.MonkeyPatch, encoded: list[int]
+) -> None:
+    monkeypatch.setattr("leaderboard.demo.engine.MOST_EMBEDDINGS", 2)
+    engine = Engine()
+    first, second, third = (shown(seed) for seed in range(3))
+    for asked in (first, second, third, second, third, first):
+        engine.encode("sam_nano", asked)
+    assert encoded == [int(each.pixels.sum()) for each in (first, second, third, first)]
+
+
 def test_an_embedding_measures_what_its_tensors_hold() -> None:
     (found,) = SmallSam().embed([picture(97, 64)])
     tensors = [value for value in vars(found.shared).values() if isinstance(value, torch.Tensor)]

@@ -200,6 +200,24 @@ def test_an_upload_ends_with_its_session(data: Path, tmp_path: Path) -> None:
     assert not private.path.exists()
 
 
+def test_a_session_measures_its_masks_too(session: Session, tmp_path: Path) -> None:
+    """Of a picture: a byte each pixel, and each pixel of each mask; of the network's logits four."""
+    Image.fromarray(np.zeros((300, 400), np.uint8)).save(tmp_path / "a.png")
+    session.controls = Controls(("sam_nano", "box"))
+    session.upload([tmp_path / "a.png"])
+    assert session.nbytes == 300 * 400
+    session.ask(Prompt(box=BOX))
+    (low,) = (
+        answer.found.low
+        for answer in session.answers.values()
+        if answer.found and answer.found.low is not None
+    )
+    held = 300 * 400 * (1 + len(low) + 1) + low.size * 4 + low[0].size * 4
+    assert held <= session.nbytes < held + 100
+    session.clear()
+    assert session.nbytes == 300 * 400
+
+
 def test_the_longest_unused_sessions_make_room(data: Path, tmp_path: Path) -> None:
     nbytes = 20 * 24 * 9 * 2
     sessions = Sessions(

@@ -32,7 +32,7 @@ ANSWERS = {
     10: {2: [rectangle(10, 10, 19, 14)], 4: [np.ones((48, 64), bool), LESION]},
     20: {2: [], 4: [rectangle(20, 20, 29, 24)]},
 }
-OPTIONS = StudyOptions(images=5, everything_grid=(4, 2, 4))
+OPTIONS = StudyOptions(grid_images=5, everything_grid=(4, 2, 4))
 
 
 def flat(value: int, *things: Thing, size: tuple[int, int] = (48, 64)) -> tuple[Any, tuple[Thing, ...]]:
@@ -180,7 +180,7 @@ def test_of_the_sources_the_paper_s_are_asked_where_one_has_test_cases(asked: An
 
 def test_so_many_images_of_each_source_are_asked(asked: Any, data: Path) -> None:
     dataset.build(data, "toy_2", CASES)
-    found = asked(Gridded, "toy", "toy_2", options=StudyOptions(images=1, everything_grid=(2,)))
+    found = asked(Gridded, "toy", "toy_2", options=StudyOptions(grid_images=1, everything_grid=(2,)))
     assert (found.images, found.objects) == (2, 4)
     assert [(own.source, own.pair) for own in found.pairs] == [
         (source, pair) for source in ("toy", "toy_2") for pair in ("Lesion-CT", "Liver-CT")
@@ -208,7 +208,7 @@ def test_where_it_does_not_apply_the_record_says_why_and_nothing_else(asked: Any
 )
 def test_what_can_t_be_measured_is_one_line(asked: Any, sources: Sequence[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        asked(Gridded, *sources, options=StudyOptions(images=1))
+        asked(Gridded, *sources, options=StudyOptions(grid_images=1))
 
 
 def test_a_failure_names_the_image_if_it_is_the_model_s(asked: Any) -> None:
