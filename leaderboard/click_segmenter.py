@@ -18,8 +18,8 @@ from leaderboard.strategies import NEGATIVE, PADDING, POSITIVE, Prompts
 
 #: A pixel is the object's above it: what RITM, FocalClick and SimpleClick are evaluated with.
 THRESHOLD = 0.49
-#: Points of one sign that S3 and S4 give.
-_LEAST_CLICKS = 5
+#: Clicks of one sign that a graph must take: as many as figure 16 makes.
+_LEAST_CLICKS = 20
 _INPUTS: dict[str, tuple[int | None, ...]] = {
     "image": (1, 3, None, None),
     "mask": (1, 1, None, None),
@@ -226,7 +226,7 @@ def opened(path: Path) -> Graph:
 
 
 def tried(graph: Graph, record: ClickModel) -> None:
-    """Asks a graph with one click, and with clicks of both signs and a mask.
+    """Asks a graph with one click, and with clicks of both signs and a mask, few and many.
 
     Raises:
         Unfit: it fails, or its answers are none.
@@ -234,9 +234,12 @@ def tried(graph: Graph, record: ClickModel) -> None:
     height, width = record.height, record.width
     ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], (height, 1, 3))
     image, mask = prepared(ramp, record).image, np.zeros((height, width), np.float32)
-    points = np.array([(width // 2, height // 2), (0, 0), (width - 1, 0)], np.int32)
-    for labels in ([POSITIVE, PADDING, PADDING], [POSITIVE, NEGATIVE, POSITIVE]):
-        clicks = placed(points, np.array(labels, np.int8), np.ones(2), graph.clicks)
+    along = np.linspace(0, width - 1, _LEAST_CLICKS).astype(np.int32)
+    points = np.stack([along, np.full_like(along, height // 2)], axis=1)
+    for few in (1, 3, _LEAST_CLICKS):
+        labels = np.where(np.arange(_LEAST_CLICKS) % 3 == 1, NEGATIVE, POSITIVE)
+        labels[few:] = PADDING
+        clicks = placed(points, labels.astype(np.int8), np.ones(2), graph.clicks)
         mask = graph(image, mask, clicks)
 
 
@@ -255,4 +258,5 @@ def _fits(shape: Sequence[Any], wanted: Sequence[int | None]) -> bool:
 
 
 def _cut(error: Exception) -> str:
-    return " ".join(str(error).split())[:150]
+    """The end of what onnxruntime says, where the reason is."""
+    return " ".join(str(error).split())[-150:]

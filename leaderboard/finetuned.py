@@ -198,7 +198,9 @@ def adopt(
     Raises:
         InputError: it does not fit, can't be read, or another model has the name.
     """
-    if name in models.modules():
+    from leaderboard import click_models  # which imports this module
+
+    if name in (*models.modules(), *click_models.names()):
         raise InputError(f"--name {name}: a model of the platform has that name; choose another")
     own = base_of(base) if base is not None else None
     if own is not None:

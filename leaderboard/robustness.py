@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
-from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.splits import uniform
 from leaderboard import measurements, models
+from leaderboard.board_images import board_images
 from leaderboard.machine import MEASURED, Device, Machine
 from leaderboard.measurements import Measured
 from leaderboard.metrics import Truth
@@ -27,7 +27,6 @@ from leaderboard.strategies import PADDING, STRATEGIES, Prompts, prompts
 from leaderboard.studies import subjects
 from leaderboard.studies.record import on_image
 from leaderboard.studies.subjects import Key
-from leaderboard.tolerance import board_images
 
 ROBUSTNESS = MEASURED / "robustness"
 
@@ -83,12 +82,12 @@ def measure(
     Args:
         data: the folder that holds one folder per built source.
         strategies: those that don't apply, and everything, which has no prompt, are left out.
-        images: the first so many of the board.
+        images: so many of the board, spread over pairs and cases.
         machine: where it runs; by default on the CPU.
 
     Raises:
         InputError: the model is unknown, its weights are missing, no strategy is left, a source is not built,
-            no image holds an object that is scored, or the model fails on one.
+            no test image holds an object that is scored, or the model fails on one.
     """
     kind = models.kind(model)
     kind.check()
@@ -103,9 +102,6 @@ def measure(
     rows = board_images(data, sources, images)
     found = drops(kind.on(machine), rows, names)
     objects = found[names[0]].shape[-1]
-    if not objects:
-        counted = f"{rows.num_rows} image{'s' if rows.num_rows > 1 else ''}"
-        raise InputError(f"{data}: no object of more than {SMALL_AREA} pixels in {counted}; take more")
     of_reaches = {name: list(map(_over_seeds, values)) for name, values in found.items()}
     return Robustness(
         model=model,

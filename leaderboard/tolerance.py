@@ -6,7 +6,6 @@ Numerics whose tolerance is small enough may share a board.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +17,8 @@ from tqdm import tqdm
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from leaderboard import models, score
-from leaderboard.board_rows import board_cases
+from leaderboard.board_images import board_images
 from leaderboard.machine import MEASURED, Machine
-from leaderboard.plan import case_id
 from leaderboard.selection import SELECTIONS
 
 TOLERANCES = MEASURED / "tolerance"
@@ -71,7 +69,7 @@ def measure(
     """Scores the same images in every way this machine can, against float32, one by one, on the CPU.
 
     Args:
-        images: the first so many of the board.
+        images: so many of the board, spread over pairs and cases.
 
     Raises:
         InputError: the model is unknown, its weights are missing, or a source is not built.
@@ -97,33 +95,6 @@ def measure(
         reference=reference,
         runs=tuple(runs),
     )
-
-
-def board_images(data: Path, sources: Sequence[str], images: int) -> pa.Table:
-    """The rows, `score.COLUMNS`, of the first so many images of the board.
-
-    Raises:
-        InputError: a source is not built, or none has a test case.
-    """
-    tables = list(_rows(data, sources, images))
-    if not tables:
-        raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
-    return pa.concat_tables(tables).slice(0, images)
-
-
-def _rows(data: Path, sources: Sequence[str], images: int) -> Iterator[pa.Table]:
-    """The board's cases, those of each pair in turn, until there are images enough."""
-    cases = [case for slug in sources for case in shards.load_cases(data / slug)]
-    by_id = {case_id(case): case for case in cases}
-    queues = [list(chosen) for chosen in board_cases(cases, images).values()]
-    taken: dict[Any, int] = {}
-    while any(queues) and sum(taken.values()) < images:
-        for queue in queues:
-            if queue and (case := queue.pop(0)) not in taken:
-                taken[case] = by_id[case]["rows"]
-    for case in taken:
-        entry = by_id[case]
-        yield shards.read_case(data / entry["source"], entry, score.COLUMNS)
 
 
 def _ways() -> Iterator[tuple[Machine, int | None]]:

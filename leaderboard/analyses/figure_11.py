@@ -37,7 +37,7 @@ def section(given: Given) -> Section:
         f"source the image with the most objects among those of table 5, {plural(len(examples), 'image')}"
         f"{kept}. Left its objects, then all masks that pass SAM's filters, the smallest on top, each in a "
         "colour of its own, and its objects' mean DICE, each counting the same (oracle); the images are not "
-        "the paper's.",
+        f"the paper's.{table_5.nothing(first)}",
         table(
             source=("Source", "text", [table_5.named(given, one.source) for one, _ in rows]),
             image=("Image", "text", [one.image_id for one, _ in rows]),

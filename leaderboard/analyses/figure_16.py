@@ -39,10 +39,12 @@ def section(given: Given) -> Section:
         _KEY,
         _TITLE,
         f"DICE of {plural(len(found), 'model')} after each of {plural(most, 'click')} on up to "
-        f"{plural(max(overall.objects for _, overall in found), 'object')}, the first of each pair; every "
-        "object counts the same, the mask is the one that the model rates highest, and an object that never "
-        "reaches a share of the intersection over union counts with all clicks. The paper shows ten organs "
-        "in a plot alone, so its values can't stand beside these.",
+        f"{plural(max(overall.objects for _, overall in found), 'object')} on "
+        f"{plural(max(one.images for one, _ in found), 'image')}, as many of each pair, of all its cases; "
+        "every object counts the same, the mask is the one that the model rates highest, and an object that "
+        "never reaches a share of the intersection over union counts with all clicks. A pixel may be clicked "
+        "at again, and nothing is averaged over flips, unlike with the methods' owners. The paper shows ten "
+        "organs in a plot alone, so its values can't stand beside these.",
         table(
             pair=("Pair", "text", [pair for pair, *_ in rows]),
             model=("Model", "text", [given.titled(name) for _, name, _ in rows]),

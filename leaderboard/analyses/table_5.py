@@ -35,10 +35,10 @@ def section(given: Given) -> Section:
         _KEY,
         _TITLE,
         f"DICE of {plural(len(found), 'model')} under S1, everything, asked with grids of m×m points, and "
-        f"how many masks pass SAM's filters, on {_extent(found)}, the first of each source: every object of "
+        f"how many masks pass SAM's filters, on {_extent(found)}, spread over cases: every object of "
         f"a source's pair counts the same, of the best of all masks (oracle). {_sources(found)} The paper "
         "took whole datasets; its values are not beside, since its scan is too damaged to be read. The "
-        f"figure is of {given.titled(first.model)}{part}.",
+        f"figure is of {given.titled(first.model)}{part}.{nothing(first)}",
         table(
             model=("Model", "text", [given.titled(one.model) for one, _ in rows]),
             source=("Source", "text", [named(given, own.source) for _, own in rows]),
@@ -62,6 +62,11 @@ def shown(given: Given, found: list[EverythingGrid]) -> EverythingGrid:
     """That of the model that is drawn: the best, a demonstration only where there is no other."""
     kinds = {model["name"]: model["kind"] for model in given.models}
     return next((one for one in found if kinds[one.model] != "demonstration"), found[0])
+
+
+def nothing(found: EverythingGrid) -> str:
+    """What to know of a model that found nothing with any grid; empty if it found something."""
+    return "" if any(own.masks for own in found.pairs) else " No mask of it passed the filters with any grid."
 
 
 def grid(points: int) -> str:

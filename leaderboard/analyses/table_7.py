@@ -37,10 +37,9 @@ def section(given: Given) -> Section:
         return Section(_KEY, _TITLE, "", missing=lack)
     theirs = _of_paper(given)
     every = [*rows, *theirs]
-    names = [", ".join(filter(None, (row["who"], row["did"], row.get("on")))) for row in every]
-    series = {"Here, per object": [row.get("per_object") for row in every]}
-    if theirs:
-        series["Paper"] = [row.get("paper") for row in every]
+    # Not the paper's: on one axis they would pass for comparable.
+    names = [", ".join((row["who"], row["did"], row["on"])) for row in rows]
+    series = {"HCE per object": [row["per_object"] for row in rows]}
     return Section(
         _KEY,
         _TITLE,
@@ -58,7 +57,7 @@ def section(given: Given) -> Section:
             seconds=("Seconds per image", ".3g", [row.get("seconds") for row in every]),
             paper=("Paper's HCE", ".2f", [row.get("paper") for row in every]),
         ),
-        drawing.dots(names, series, "clicks to correct a mask"),
+        drawing.dots(names, series, "clicks to correct a mask, per object"),
     )
 
 
@@ -93,18 +92,29 @@ def _of_models(given: Given, found: Sequence[Correction]) -> list[dict[str, Any]
 def _of_study(given: Given, study: Annotation) -> list[dict[str, Any]]:
     """The model's masks as people were given them, then who did what, and the means of more than one."""
     on = {"on": study.study, "images": study.images, "objects": study.objects}
-    model = given.titled(study.model)
+    mark = _mark(given, study)
+    model = f"{given.titled(study.model)} ({mark})" if mark else given.titled(study.model)
+    adjusted = "; ".join(filter(None, (study.model, mark)))
     rows: list[dict[str, Any]] = [
         {**on, "who": model, "did": _ALONE, **study.presegmented.model_dump()},
     ]
     for task, heading in TASKS.items():
         works = study.of_task(task)
-        did = heading if task == "scratch" else f"{heading} ({study.model})"
+        did = heading if task == "scratch" else f"{heading} ({adjusted})"
         rows += [{**on, "who": name, "did": did, **_numbers([work])} for name, work in works.items()]
         if len(works) > 1:
             people = f"{len(works)} people, mean"
             rows.append({**on, "who": people, "did": did, **_numbers(list(works.values()))})
     return rows
+
+
+def _mark(given: Given, study: Annotation) -> str:
+    """What to know of a study's model where it is none of the board's, or nothing."""
+    present = {model["name"]: (model["version"], model["weights_sha256"]) for model in given.models}
+    if study.model not in present:
+        return "not on this board"
+    same = present[study.model] == (study.version, study.weights_sha256)
+    return "" if same else "other weights than the board's"
 
 
 def _numbers(works: Sequence[Work]) -> dict[str, float]:
@@ -126,7 +136,7 @@ def _of_paper(given: Given) -> list[dict[str, Any]]:
         if one["metric"] == "hce":
             row["paper"] = one["value"]
         else:
-            row["seconds"] = one["value"] * (60 if one["metric"] == "minutes" else 1)
+            row["seconds"] = scaled(one["value"], 60 if one["metric"] == "minutes" else 1)
     return list(rows.values())
 
 
@@ -142,10 +152,12 @@ def _sentence(found: Sequence[Correction], studies: Sequence[Annotation], beside
     if studies:
         people = sum(len(one.annotators) for one in studies)
         counted = f"{people} who annotated" if people > 1 else "one who annotated"
-        parts.append(f"of {counted} images of average DICE in imported studies")
+        parts.append(
+            f"of {counted} images of average DICE in imported studies, given each object's true box (objects.csv)"
+        )
     paper = (
         "the paper's are of 100 images of average DICE of its own, and it says neither which SAM it took nor "
-        "whether it counts per object or per image"
+        "whether it counts per object or per image, so the figure leaves them out"
         if beside
         else "none of the paper's beside synthetic images"
     )

@@ -19,6 +19,8 @@ from leaderboard.annotation import guide
 from leaderboard.annotation.choice import BAND, choose
 from leaderboard.annotation.folder import (
     GUIDE,
+    IGNORE,
+    IGNORED,
     IMAGES,
     OBJECTS,
     PRESEGMENTED,
@@ -98,14 +100,23 @@ def export(
             images=tuple(written),
         )
         _tables(folder, study)
+        (folder / IGNORE).write_text(IGNORED)
         (folder / GUIDE).write_text(guide.text(study))
         (folder / STUDY).write_text(study.model_dump_json(indent=1) + "\n")
     return study
 
 
 def _refuse_full(out: Path) -> None:
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and _is_empty(out))):
         raise InputError(f"{out}: is there already; choose another folder, or an empty one")
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether it holds nothing but, at most, what keeps a study out of git."""
+    return all(
+        path.name == IGNORE and path.is_file() and path.read_bytes() == IGNORED.encode()
+        for path in folder.iterdir()
+    )
 
 
 def _segmenter(model: str, reader: BoardReader, machine: Machine) -> Segmenter:
@@ -131,6 +142,7 @@ def _whole(out: Path) -> Iterator[Path]:
         try:
             new.mkdir()
             yield new
+            (out / IGNORE).unlink(missing_ok=True)  # only an empty folder can be replaced
             new.replace(out)
         finally:
             shutil.rmtree(new, ignore_errors=True)

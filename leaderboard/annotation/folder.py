@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cosmos1050k.errors import InputError
 
 STUDY, GUIDE, OBJECTS, TIMES = "study.json", "README.md", "objects.csv", "times.csv"
+#: Keeps the folder out of git: it may hold images that may not be passed on.
+IGNORE, IGNORED = ".gitignore", "*\n"
 IMAGES, PRESEGMENTED, ANNOTATIONS = "images", "presegmented", "annotations"
 
 Task = Literal["scratch", "corrected"]
@@ -34,7 +36,7 @@ class StudyObject(_Closed):
     """
 
     mask: str
-    index: int
+    index: int = Field(ge=0)
     box: tuple[int, int, int, int]
     object: str
     instance: str | None
@@ -79,6 +81,12 @@ class Study(_Closed):
     seed: int
     band: float
     images: tuple[StudyImage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_its_sources(self) -> "Study":
+        if {image.image_id.split("/")[0] for image in self.images} != set(self.sources):
+            raise ValueError("sources are not those of its images")
+        return self
 
     @property
     def objects(self) -> int:

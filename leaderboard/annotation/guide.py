@@ -1,7 +1,7 @@
 """`README.md` of a study's folder: how to run the study."""
 
 from cosmos1050k.notices import notices
-from leaderboard.annotation.folder import ANNOTATIONS, IMAGES, OBJECTS, PRESEGMENTED, TIMES, Study
+from leaderboard.annotation.folder import ANNOTATIONS, IGNORE, IMAGES, OBJECTS, PRESEGMENTED, TIMES, Study
 
 
 def text(study: Study) -> str:
@@ -23,6 +23,7 @@ down. The design is that of table 7 of Huang et al., Medical Image Analysis 92, 
 | `{PRESEGMENTED}/` | the model's masks, a file per object, as objects overlap: 0 outside, 255 inside |
 | `{TIMES}` | to be filled in |
 | `study.json` | what all this was made of; leave it and `{PRESEGMENTED}/` as they are |
+| `{IGNORE}` | keeps this folder out of git |
 
 The true masks are not here. The box tells which thing is meant, such as which of two kidneys.
 

@@ -13,9 +13,19 @@ from cosmos1050k import pictures, shards
 from cosmos1050k.errors import InputError
 from leaderboard.annotation import folder as layout
 from leaderboard.annotation import times
-from leaderboard.annotation.folder import ANNOTATIONS, PRESEGMENTED, TASKS, TIMES, Study, StudyImage, Task
+from leaderboard.annotation.folder import (
+    ANNOTATIONS,
+    PRESEGMENTED,
+    STUDY,
+    TASKS,
+    TIMES,
+    Study,
+    StudyImage,
+    StudyObject,
+    Task,
+)
 from leaderboard.annotation.result import Annotation, Work
-from leaderboard.demo.samples import Samples
+from leaderboard.demo.samples import Sample, Samples
 from leaderboard.studies.effort import RELAX, Effort, Mask, correction_effort
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -35,10 +45,14 @@ class Unfit(InputError):
 
 @dataclass(frozen=True)
 class _Masks:
-    """The masks of one person in one task, or the model's, in `place` below the folder; clicks per image."""
+    """The masks of one person in one task, or the model's, in `place` below the folder.
+
+    `clicks`: per image. `copied`: per mask that is the model's as well whether there is anything in it.
+    """
 
     place: str
     clicks: list[list[int]] = field(default_factory=list)
+    copied: list[bool] = field(default_factory=list)
 
 
 def read(folder: Path, data: Path) -> Annotation:
@@ -62,12 +76,19 @@ def read(folder: Path, data: Path) -> Annotation:
             raise InputError(
                 f"{folder}: {problem}; `git checkout` the release it was exported with and build"
             )
-    found, problems = times.read(folder, study)
+    timed, problems = times.read(folder, study)
+    found = timed or {}
     sets = list(_sets(folder, problems))
-    problems += _of_times(study, {(who, task) for who, task, _ in sets}, found)
+    if timed is not None:
+        problems += _of_times(study, {(who, task) for who, task, _ in sets}, found)
     problems += [line for *_, masks in sets for line in _strays(folder, masks, study)]
     model = _Masks(PRESEGMENTED)
     problems += _measured(folder, study, data, model, [masks for *_, masks in sets], bool(problems))
+    problems += [
+        f"{masks.place}: nothing but the model's masks; draw without them, or put these into corrected"
+        for _, task, masks in sets
+        if task == "scratch" and len(masks.copied) == study.objects and any(masks.copied)
+    ]
     if not sets and not problems:
         problems = [f"nobody's masks in {ANNOTATIONS}/; {layout.GUIDE} there says where they belong"]
     if problems:
@@ -140,18 +161,48 @@ def _measured(
     problems = []
     for image in tqdm(study.images, desc=f"import {folder.name}", unit=" image", disable=None):
         sample = samples.load(image.image_id)
+        if not _matches(image, sample):
+            problem = f"{image.file} is another image than the dataset's {image.image_id[:200]!r}"
+            raise InputError(f"{folder / STUDY}: {problem}; take it from the folder as exported")
+        given: dict[str, Mask] = {}
         for masks in (model, *people):
             own = []
             for entry in image.objects:
                 place = f"{masks.place}/{entry.mask}"
-                expected = entry.sha256 if masks is model else None
-                mask = _mask(folder / place, image, expected)
+                mask = _mask(folder / place, image, entry.sha256 if masks is model else None)
                 if isinstance(mask, str):
                     problems.append(f"{place}: {mask}")
-                elif not (problems or only_check):
+                    continue
+                if masks is model:
+                    given[entry.mask] = mask
+                elif entry.mask in given and np.array_equal(mask, given[entry.mask]):
+                    masks.copied.append(bool(mask.any()))
+                elif slip := _slip(mask, entry):
+                    problems.append(f"{place}: {slip}")
+                if not (problems or only_check):
                     own.append(correction_effort(mask, sample.objects[entry.index].mask))
             masks.clicks.append(own)
     return problems
+
+
+def _matches(image: StudyImage, sample: Sample) -> bool:
+    """Whether an image of the study is of the size of the dataset's, and its objects are that one's."""
+    boxes = {entry.index: entry.box for entry in sample.objects}
+    return sample.picture.shape[:2] == (image.height, image.width) and all(
+        boxes.get(entry.index) == entry.box for entry in image.objects
+    )
+
+
+def _slip(mask: Mask, entry: StudyObject) -> str:
+    """What is plainly wrong with a mask H×W that is not the model's, or nothing."""
+    height, width = mask.shape
+    x0, y0, x1, y1 = entry.box
+    inner = x0 > 0 and y0 > 0 and x1 < width - 1 and y1 < height - 1
+    if inner and mask[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        return "covers all four corners of the image; inverted?"
+    if mask.any() and not mask[y0 : y1 + 1, x0 : x1 + 1].any():
+        return "lies outside its object's box; another's name?"
+    return ""
 
 
 def _mask(path: Path, image: StudyImage, sha256: str | None) -> Mask | str:

@@ -6,37 +6,41 @@ from pathlib import Path
 
 from leaderboard.annotation.folder import TASKS, TIME_COLUMNS, TIMES, Study, Task
 
-#: Of one image in one task: more is a clock that was left running.
-MOST_SECONDS = 3600
+#: Of one image in one task: less is a slip, more a clock that was left running.
+LEAST_SECONDS, MOST_SECONDS = 1, 3600
 #: Who → task → image → seconds.
 Times = dict[str, dict[Task, dict[str, float]]]
 
 
-def read(folder: Path, study: Study) -> tuple[Times, list[str]]:
-    """The times that can be used, and a line for each that can't."""
-    found: Times = {}
+def read(folder: Path, study: Study) -> tuple[Times | None, list[str]]:
+    """The times that can be used, none of a table that can't be read, and a line for each that can't."""
     try:
         # With the mark that spreadsheets put first.
         lines = (folder / TIMES).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        return found, [f"{TIMES}: missing; its header is {','.join(TIME_COLUMNS)}"]
+        return None, [f"{TIMES}: missing; its header is {','.join(TIME_COLUMNS)}"]
     except (OSError, UnicodeDecodeError):
-        return found, [f"{TIMES}: can't be read as text in UTF-8; save it as CSV in UTF-8"]
+        return None, [f"{TIMES}: can't be read as text in UTF-8; save it as CSV in UTF-8"]
     rows = csv.reader(lines)
-    header = next(rows, [])
-    if [name.strip() for name in header] != list(TIME_COLUMNS):
-        return found, [
+    try:
+        # Each with the number of the line that it ends on.
+        numbered = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
+    except csv.Error as error:
+        return None, [f"{TIMES}, line {rows.line_num}: no CSV ({error}); mend it"]
+    header = numbered[0][1] if numbered else []
+    if header != list(TIME_COLUMNS):
+        return None, [
             f"{TIMES}: its first line is {','.join(header)[:100]!r}; make it {','.join(TIME_COLUMNS)}"
         ]
     images = {image.file for image in study.images}
+    found: Times = {}
     problems = []
-    for row in rows:
-        cells = [cell.strip() for cell in row]
+    for number, cells in numbered[1:]:
         if not any(cells):
             continue
         problem = _added(cells, images, found)
         if problem:
-            problems.append(f"{TIMES}, line {rows.line_num}: {problem}")
+            problems.append(f"{TIMES}, line {number}: {problem}")
     return found, problems
 
 
@@ -55,8 +59,8 @@ def _added(cells: list[str], images: set[str], found: Times) -> str:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds <= MOST_SECONDS:
-        return f"{text!r} seconds; give a number above 0 and up to {MOST_SECONDS}"
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        return f"{text[:100]!r} seconds; give a number from {LEAST_SECONDS} to {MOST_SECONDS}"
     own = found.setdefault(who, {}).setdefault(task, {})
     if image in own:
         return f"a second time of {who}, {task}, {image}; keep one"

@@ -7,9 +7,8 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from cosmos1050k.errors import InputError
-from cosmos1050k.schema import SMALL_AREA
 from leaderboard import measurements, models
+from leaderboard.board_images import board_images
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Answer, Segmenter, StrategyName
@@ -20,7 +19,6 @@ from leaderboard.studies.effort import RELAX, Effort, Mask, correction_effort
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.record import Studied, head, on_image
 from leaderboard.studies.subjects import Subject
-from leaderboard.tolerance import board_images
 
 TITLE = "the effort to correct its masks"
 CORRECTION = MEASURED / "correction"
@@ -43,10 +41,13 @@ class Correction(Studied):
     efforts: dict[str, Effort] = Field(default_factory=dict)
 
 
+RECORD = Correction
+
+
 def measure(
     model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
 ) -> Correction:
-    """Measures a model's masks of the scored objects on the board's first images.
+    """Measures a model's masks of the scored objects on some of the board's images.
 
     Args:
         data: the folder that holds one folder per built source.
@@ -66,14 +67,10 @@ def measure(
     found: dict[str, list[list[int]]] = {name: [] for name in (*SELECTIONS, NOTHING)}
     for row in tqdm(rows.to_pylist(), desc=f"correction {model}", unit=" image", disable=None):
         subject = subjects.read(row)
-        if subject.entries:
-            with on_image(model, subject.image_id):
-                own = _clicks(segmenter, subject)
-            for name, clicks in found.items():
-                clicks.append([of_object[name] for of_object in own])
-    if not found[NOTHING]:
-        counted = f"{rows.num_rows} image{'s' if rows.num_rows > 1 else ''}"
-        raise InputError(f"{data}: no object of more than {SMALL_AREA} pixels in {counted}; take more")
+        with on_image(model, subject.image_id):
+            own = _clicks(segmenter, subject)
+        for name, clicks in found.items():
+            clicks.append([of_object[name] for of_object in own])
     return Correction(
         **given,
         images=len(found[NOTHING]),

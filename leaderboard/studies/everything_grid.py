@@ -20,6 +20,7 @@ from cosmos1050k import pictures, shards
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
 from leaderboard import measurements, models
+from leaderboard.board_images import board_images
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import dices
 from leaderboard.models.base import Segmenter
@@ -28,7 +29,6 @@ from leaderboard.studies import subjects
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.record import Studied, head, on_image
 from leaderboard.studies.subjects import Subject
-from leaderboard.tolerance import board_images
 
 TITLE = "the grid of everything"
 GRIDS = MEASURED / "everything_grid"
@@ -97,10 +97,13 @@ class EverythingGrid(Studied):
     examples: tuple[Example, ...] = ()
 
 
+RECORD = EverythingGrid
+
+
 def measure(
     model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
 ) -> EverythingGrid:
-    """Asks a model for everything with every grid, on the first images of each source; each is encoded once.
+    """Asks a model for everything with every grid, on some images of each source; each is encoded once.
 
     Raises:
         InputError: the model is unknown, its weights are missing, a source is not built, no image holds an
@@ -122,8 +125,6 @@ def measure(
         images += found
         pairs += _pairs(source, found, grids)
         examples += shown
-    if not images:
-        raise InputError(f"{data}: no object of more than {SMALL_AREA} pixels in the first images; take more")
     return EverythingGrid(
         **head(kind, data, asked, machine),
         images=len(images),
@@ -198,21 +199,20 @@ def _scored(case: Mapping[str, Any]) -> bool:
 def _of_source(
     model: Segmenter, data: Path, source: str, grids: Sequence[int], images: int
 ) -> tuple[list[_Image], list[Example]]:
-    """The images that have an object; the first of those with the most as an example."""
+    """The images, and the first of those with the most objects as an example."""
     rows = board_images(data, [source], images).to_pylist()
     objects = [sum(entry["area"] > SMALL_AREA for entry in row["objects"]) for row in rows]
     most = objects.index(max(objects))
     found, examples = [], []
     title = f"everything {model.declaration.name}, {source}"
     for place, row in enumerate(tqdm(rows, desc=title, unit=" image", disable=None)):
-        if objects[place]:
-            subject = subjects.read(row)
-            dice, seen = _asked_of(model, subject, grids, drawn=place == most)
-            masks = {points: one.masks for points, one in seen.items()}
-            image = _Image(subject.image_id, [entry["pair"] for entry in subject.entries], dice, masks)
-            found.append(image)
-            if place == most:
-                examples.append(_example(source, image, seen))
+        subject = subjects.read(row)
+        dice, seen = _asked_of(model, subject, grids, drawn=place == most)
+        masks = {points: one.masks for points, one in seen.items()}
+        image = _Image(subject.image_id, [entry["pair"] for entry in subject.entries], dice, masks)
+        found.append(image)
+        if place == most:
+            examples.append(_example(source, image, seen))
     return found, examples
 
 

@@ -1,8 +1,8 @@
 """Clicks in turn (figure 16; protocol, section 6): a model is clicked at where its mask is most wrong."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cosmos1050k.errors import InputError
 from leaderboard import measurements, models
+from leaderboard.board_images import BoardImages, Place
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Answer, Interactive, Segmenter
@@ -23,7 +24,6 @@ from leaderboard.studies import record, subjects
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.record import Studied, on_image
 from leaderboard.studies.subjects import Subject
-from leaderboard.tolerance import board_images
 
 INTERACTIVE = MEASURED / "interactive"
 TITLE = "clicks in turn"
@@ -60,10 +60,13 @@ class Clicks(Studied):
     pairs: dict[str, Course] = Field(default_factory=dict)
 
 
+RECORD = Clicks
+
+
 def measure(
     model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
 ) -> Clicks:
-    """Clicks at the first `options.click_objects` of each pair on the board's first images, in turn.
+    """Clicks at an object of each of `options.click_objects` images of each pair, in turn.
 
     Raises:
         InputError: the model is unknown, its weights are missing, a source is not built, no object is large
@@ -74,46 +77,48 @@ def measure(
     declared = kind.declared(machine)
     if not set(declared.applies) >= _CLICKS:
         return Clicks(**fields, limits=declared.limits or "does not take points of both signs")
-    rows = board_images(data, sources, options.images)
+    board = BoardImages(data, sources)
+    wanted = _wanted(board, options.click_objects)
     segmenter = models.get(model, machine)
     found: dict[str, list[Floats]] = {}
-    images = 0
-    progress = tqdm(rows.to_pylist(), desc=f"clicks {model}", unit=" image", disable=None)
-    for subject in _first(map(subjects.read, progress), options.click_objects):
-        images += 1
+    for place in tqdm(wanted, desc=f"clicks {model}", unit=" image", disable=None):
+        subject = _with_first(subjects.read(board.read(place)), wanted[place])
         with on_image(model, subject.image_id):
             (embedding,) = segmenter.embed([subject.picture])
             values = in_turn(segmenter, embedding, subject, options.clicks)
         for entry, own in zip(subject.entries, values, strict=True):
             found.setdefault(entry["pair"], []).append(own)
     if not found:
-        raise InputError(f"{data}: no object on the board's first images is large enough; take more images")
+        raise InputError(f"{data}: no object of any test case is large enough; build more")
     every = [own for values in found.values() for own in values]
     return Clicks(
         **fields,
-        images=images,
+        images=len(wanted),
         objects=len(every),
         overall=course(np.array(every)),
         pairs={pair: course(np.array(values)) for pair, values in sorted(found.items())},
     )
 
 
-def _first(every: Iterator[Subject], most: int) -> Iterator[Subject]:
-    """The images that have some of the first so many objects of a pair, with those objects alone."""
-    taken: Counter[str] = Counter()
-    for subject in every:
-        places = []
-        for place, entry in enumerate(subject.entries):
-            if taken[entry["pair"]] < most:
-                taken[entry["pair"]] += 1
-                places.append(place)
-        if places:
-            yield replace(
-                subject,
-                keys=[subject.keys[place] for place in places],
-                entries=[subject.entries[place] for place in places],
-                truths=[subject.truths[place] for place in places],
-            )
+def _wanted(board: BoardImages, most: int) -> dict[Place, list[str]]:
+    """Of each pair so many images, spread over its cases → the pairs that an image was taken for."""
+    wanted: dict[Place, list[str]] = {}
+    for pair in board.pairs:
+        for place in islice(board.of_pair(pair), most):
+            wanted.setdefault(place, []).append(pair)
+    return wanted
+
+
+def _with_first(subject: Subject, pairs: Sequence[str]) -> Subject:
+    """An image with the first of its objects of each of these pairs alone."""
+    own = [entry["pair"] for entry in subject.entries]
+    places = sorted(own.index(pair) for pair in pairs)
+    return replace(
+        subject,
+        keys=[subject.keys[place] for place in places],
+        entries=[subject.entries[place] for place in places],
+        truths=[subject.truths[place] for place in places],
+    )
 
 
 @dataclass

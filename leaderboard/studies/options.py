@@ -11,10 +11,10 @@ class StudyOptions(BaseModel):
     """On how much, and how far, models are studied.
 
     Args:
-        images: the first so many of the board (table 7; figure 16 takes objects of these).
+        images: so many of the board, spread over pairs and cases (table 7).
         everything_grid: points per side of the grid that everything is asked with (table 5).
-        grid_images: the first so many of each source that it is asked of.
-        click_objects: of each pair, the first so many are clicked at (figure 16).
+        grid_images: so many of each source that it is asked of.
+        click_objects: so many of each pair are clicked at, each of another image (figure 16).
         clicks: in turn, at each.
     """
 
@@ -24,5 +24,5 @@ class StudyOptions(BaseModel):
         default=(8, 16, 32), min_length=1
     )
     grid_images: int = Field(default=8, ge=1)
-    click_objects: int = Field(default=2, ge=1)
+    click_objects: int = Field(default=4, ge=1)
     clicks: int = Field(default=20, ge=1, le=100)

@@ -48,12 +48,16 @@ def head(kind: type[Segmenter], data: Path, sources: Sequence[str], machine: Mac
     }
 
 
+class Failed(InputError):
+    """A model failed on an image: no fault of what else is measured."""
+
+
 @contextmanager
 def on_image(model: str, image_id: str) -> Iterator[None]:
     """A model's failure on an image in one line.
 
     Raises:
-        InputError: that line; MemoryError and DeviceLost are the machine's, and stay what they are.
+        Failed: that line; MemoryError and DeviceLost are the machine's, and stay what they are.
     """
     try:
         yield
@@ -61,4 +65,4 @@ def on_image(model: str, image_id: str) -> Iterator[None]:
         raise
     except Exception as error:
         problem = " ".join(repr(error).split())[:200]
-        raise InputError(f"{model} failed on {image_id}: {problem}; mend the model") from error
+        raise Failed(f"{model} failed on {image_id}: {problem}; mend the model") from error

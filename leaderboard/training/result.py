@@ -14,7 +14,7 @@ from segment_anything.modeling import Sam as Network
 
 from cosmos1050k import shards, sources
 from cosmos1050k.errors import BadFile, InputError
-from leaderboard import finetuned, models
+from leaderboard import click_models, finetuned, models
 from leaderboard.contamination import TrainedOn
 from leaderboard.finetuned import RECORD, WEIGHTS, Base
 from leaderboard.models.base import PROMPTED, StrategyName
@@ -76,7 +76,7 @@ def check(out: Path, base: str) -> None:
     Raises:
         InputError: its name is none of a model's, or it holds what no finetuning wrote.
     """
-    if out.name in models.modules():
+    if out.name in (*models.modules(), *click_models.names()):
         raise InputError(f"{out}: a model of the platform has that name; choose another")
     if not finetuned.is_name(out.name):
         raise InputError(f"{out}: a model's name is small letters, digits, - and _; choose another")

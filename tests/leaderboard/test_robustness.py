@@ -365,7 +365,6 @@ def test_a_network_loses_the_same_in_other_batches_and_the_more_the_farther(data
         ({"model": "nobody"}, "unknown model 'nobody'"),
         ({"strategies": ("S1", "S2")}, "^box: no prompt to shift under S1, S2; .* under S5, S6$"),
         ({"sources": ("first", "fourth")}, "fourth/manifest.json: missing; build the source"),
-        ({"sources": ("third",), "images": 1}, "no object of more than 50 pixels in 1 image; take more$"),
     ],
 )
 def test_what_can_t_be_measured_is_one_line(data: Path, changes: dict[str, Any], words: str) -> None:

@@ -101,6 +101,39 @@ def test_models_and_people_stand_beside_the_paper_s(own: Given) -> None:
     assert "neither which SAM it took nor whether it counts per object or per image" in sentence
 
 
+def test_the_paper_s_numbers_are_not_in_the_figure(own: Given) -> None:
+    measured(own)
+    imported(own)
+    section = table_7.section(own)
+    assert section.figure is not None
+    (trace,) = section.figure.data
+    here = [row["HCE per object"] for row in rows(own) if row["Paper's HCE"] is None]
+    here = [value for value in here if value is not None]
+    assert list(trace.x) == here
+    assert not any(name.startswith("Paper") for name in trace.y)
+    assert "given each object's true box (objects.csv)" in section.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark"),
+    [
+        ({"version": 2}, "other weights than the board's"),
+        ({"weights_sha256": "0" * 64}, "other weights than the board's"),
+        ({"model": "gone"}, "not on this board"),
+    ],
+)
+def test_a_study_of_a_model_that_is_not_the_board_s_says_so(
+    own: Given, changes: dict[str, Any], mark: str
+) -> None:
+    imported(own, **changes)
+    name = changes.get("model", "planted")
+    found = [(row["Who"], row["Masks"]) for row in rows(own) if row["On"] == "trial"]
+    assert (f"{name} ({mark})", "the model alone") in found
+    assert ("ann", f"adjusting the model's masks ({name}; {mark})") in found
+    assert ("ann", "from scratch") in found
+    assert len(found) == 5
+
+
 def test_a_study_alone_is_enough(own: Given) -> None:
     imported(own)
     assert {row["On"] for row in rows(own)} == {"trial", None}

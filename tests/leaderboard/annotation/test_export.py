@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -37,10 +38,11 @@ def read(path: Path) -> np.ndarray:
 def test_the_folder_holds_images_and_the_model_s_masks(built: Scored, folder: Path) -> None:
     images = ["001.png", "002.png"]
     assert files(folder) == sorted(
-        ["README.md", "objects.csv", "study.json", "times.csv"]
+        [".gitignore", "README.md", "objects.csv", "study.json", "times.csv"]
         + [f"images/{name}" for name in images]
         + [f"presegmented/{name}" for name in MASKS]
     )
+    assert (folder / ".gitignore").read_text() == "*\n"
     study, digest = layout.load(folder)
     assert digest == hashlib.sha256((folder / "study.json").read_bytes()).hexdigest()
     for image in study.images:
@@ -98,7 +100,8 @@ def test_the_same_board_and_seed_write_the_same_bytes(
     built: Scored, reader: BoardReader, folder: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
-    again.mkdir()  # an empty folder may be filled
+    again.mkdir()  # an empty folder may be filled, and one of which git sees nothing
+    (again / ".gitignore").write_text("*\n")
     export("box", again, reader, built.data, Machine(), images=2, seed=0)
     assert files(again) == files(folder)
     assert all((again / name).read_bytes() == (folder / name).read_bytes() for name in files(folder))
@@ -128,6 +131,20 @@ def test_a_folder_with_anything_in_it_is_refused(
         with pytest.raises(InputError, match=words):
             export("box", out, reader, built.data, Machine(), images=2, seed=0)
     assert files(folder) == before
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / ".gitignore").write_text("*.png\n")  # somebody's own
+    with pytest.raises(InputError, match="kept: is there already"):
+        export("box", kept, reader, built.data, Machine(), images=2, seed=0)
+
+
+def test_git_sees_nothing_of_it(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q", folder.parent], check=True)
+    seen = subprocess.run(
+        ["git", "-C", folder.parent, "status", "--porcelain", "-uall"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert seen.stdout == ""
 
 
 def test_another_build_or_other_weights_than_the_board_s_are_refused(

@@ -1,6 +1,8 @@
 """A study from its export to its numbers, which are counted by hand; and all that is refused."""
 
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
+from leaderboard.annotation import folder as layout
 from leaderboard.annotation import importing, result
 from leaderboard.annotation.importing import Unfit
 from leaderboard.studies.effort import Effort
@@ -123,6 +126,13 @@ STEPS = np.tile(np.arange(160, dtype=np.uint8), (120, 1))
         (change(ONE, STEPS % 3), f"{ONE}: holds the values 0, 1, 2; save 0 outside and one other inside"),
         (change(ONE, STEPS),
          f"{ONE}: holds the values 0, 1, 2, 3, 4 …; save 0 outside and one other inside"),
+        (change(ONE, 255 * KIDNEY.astype(np.uint8)),
+         f"{ONE}: lies outside its object's box; another's name?"),
+        (change(ONE, 255 * (~LIVER).astype(np.uint8)),
+         f"{ONE}: covers all four corners of the image; inverted?"),
+        (lambda f: draw(f, "dan", "scratch", LIVER),
+         "annotations/dan/scratch: nothing but the model's masks; draw without them, or put these into "
+         "corrected"),
         (change("presegmented/002_2.png", NOTHING.astype(np.uint8)),
          "presegmented/002_2.png: changed; put the exported one back, and corrected masks into "
          "annotations/NAME/corrected"),
@@ -141,20 +151,22 @@ STEPS = np.tile(np.arange(160, dtype=np.uint8), (120, 1))
         (add("ann,draw,001.png,5"), "times.csv, line 11: no task 'draw'; there are scratch and corrected"),
         (add(",scratch,001.png,5"), "times.csv, line 11: no annotator; name one"),
         (add("bob,corrected,001.png,-5"),
-         "times.csv, line 11: '-5' seconds; give a number above 0 and up to 3600"),
-        (add("bob,corrected,001.png,0"),
-         "times.csv, line 11: '0' seconds; give a number above 0 and up to 3600"),
+         "times.csv, line 11: '-5' seconds; give a number from 1 to 3600"),
+        (add("bob,corrected,001.png,0.00001"),
+         "times.csv, line 11: '0.00001' seconds; give a number from 1 to 3600"),
         (add("bob,corrected,001.png,3600.1"),
-         "times.csv, line 11: '3600.1' seconds; give a number above 0 and up to 3600"),
+         "times.csv, line 11: '3600.1' seconds; give a number from 1 to 3600"),
         (add("bob,corrected,001.png,nan"),
-         "times.csv, line 11: 'nan' seconds; give a number above 0 and up to 3600"),
+         "times.csv, line 11: 'nan' seconds; give a number from 1 to 3600"),
         (add("bob,corrected,001.png,1m"),
-         "times.csv, line 11: '1m' seconds; give a number above 0 and up to 3600"),
+         "times.csv, line 11: '1m' seconds; give a number from 1 to 3600"),
         (add("bob,scratch,001.png,5"),
          "times.csv, line 11: a second time of bob, scratch, 001.png; keep one"),
         (add("bob;scratch"), "times.csv, line 11: 1 values; give 4: annotator, task, image, seconds"),
         (lambda f: (f / "times.csv").write_text("a;b\n"),
          "times.csv: its first line is 'a;b'; make it annotator,task,image,seconds"),
+        (add(f"ann,{'x' * 131_073},001.png,5"),
+         "times.csv, line 11: no CSV (field larger than field limit (131072)); mend it"),
         (lambda f: (f / "times.csv").unlink(),
          "times.csv: missing; its header is annotator,task,image,seconds"),
         (lambda f: (f / "times.csv").write_bytes(b"\xff\xfe\xfa"),
@@ -171,6 +183,64 @@ def test_a_fault_is_one_line_and_nothing_is_imported(
     assert raised.value.problems.count(problem) == 1
     assert "\n" not in str(raised.value)
     assert str(raised.value).endswith("; nothing was imported")
+
+
+def test_a_table_that_can_t_be_read_is_one_fault(built: Scored, annotated: Path) -> None:
+    (annotated / "times.csv").write_text("a;b\n")
+    with pytest.raises(Unfit) as raised:
+        importing.read(annotated, built.data)
+    assert len(raised.value.problems) == 1
+
+
+def test_what_the_model_drew_outside_the_box_may_be_left(built: Scored, annotated: Path) -> None:
+    """Of the model's own slips, one left by `cleo` is none of hers."""
+    path = annotated / "study.json"
+    content = cv2.imencode(".png", 255 * KIDNEY.astype(np.uint8))[1].tobytes()
+    study = json.loads(path.read_text())
+    for place, name in enumerate(("001", "002")):
+        study["images"][place]["objects"][0]["sha256"] = hashlib.sha256(content).hexdigest()
+        for folder in ("presegmented", "annotations/cleo/corrected"):
+            (annotated / folder / f"{name}_1.png").write_bytes(content)
+    path.write_text(json.dumps(study))
+    found = importing.read(annotated, built.data)
+    assert found.annotators["cleo"]["corrected"].effort == found.presegmented
+    assert found.presegmented.per_object > 0
+
+
+def test_a_mask_of_all_may_be_right_where_an_object_reaches_the_border(annotated: Path) -> None:
+    entry = layout.load(annotated)[0].images[0].objects[0]
+    everything = np.ones(SIZE, bool)
+    assert "inverted" in importing._slip(everything, entry)
+    for box in ((0, 20, 79, 69), (20, 0, 79, 69), (20, 20, 159, 69), (20, 20, 79, 119)):
+        assert not importing._slip(everything, entry.model_copy(update={"box": box}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"index": 1', '"index": 99', "001.png is another image than the dataset's 'first/case"),
+        ('"index": 1', '"index": 2', "001.png is another image than the dataset's 'first/case"),
+        ('"height": 120', '"height": 121', "001.png is another image than the dataset's 'first/case"),
+        ('"index": 1', '"index": -1', "damaged or of another release; take it from the folder as exported"),
+        ('"first": "', '"second": "', "damaged or of another release; take it from the folder as exported"),
+    ],
+)
+def test_a_study_that_was_changed_by_hand_is_refused(
+    built: Scored, annotated: Path, old: str, new: str, problem: str
+) -> None:
+    path = annotated / "study.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=re.escape(f"study.json: {problem}")):
+        importing.read(annotated, built.data)
+
+
+def test_a_study_without_sources_is_refused(built: Scored, annotated: Path) -> None:
+    path = annotated / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sources": {}}))
+    with pytest.raises(InputError, match=r"study\.json: damaged or of another release"):
+        importing.read(annotated, built.data)
 
 
 def test_all_faults_are_told_at_once(built: Scored, annotated: Path) -> None:

@@ -101,7 +101,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained = SmallCase("t", "t", (flat(10, Thing("Liver", LIVER)),), split="train")
     dataset.build(folder, "warwick_qu_glas", [trained])
     dataset.build(folder, "small", [SmallCase("s", "s", (flat(30, SMALL),))])
-    dataset.build(folder, "late", [SmallCase("l", "l", (flat(30, SMALL), *CASES[0].slices))])
     return folder
 
 
@@ -202,7 +201,6 @@ def test_where_it_does_not_apply_the_record_says_why_and_nothing_else(asked: Any
     [
         (("warwick_qu_glas",), "no test case of warwick_qu_glas; build a source that has one$"),
         (("small",), "no test case of small; build a source that has one$"),
-        (("late",), "no object of more than 50 pixels in the first images; take more$"),
         (("toy", "nowhere"), "nowhere/.*missing; build the source"),
     ],
 )

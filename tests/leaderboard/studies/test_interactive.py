@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from leaderboard import click_models, models
+from leaderboard.board_images import board_images
 from leaderboard.machine import Machine
 from leaderboard.models.base import PROMPTED, Candidates
 from leaderboard.score import score
@@ -21,7 +22,6 @@ from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 from leaderboard.studies import interactive, subjects
 from leaderboard.studies.interactive import course, in_turn, measure, next_click
 from leaderboard.studies.options import StudyOptions
-from leaderboard.tolerance import board_images
 from tests.leaderboard import click_graphs, dataset
 from tests.leaderboard.click_graphs import mask_of_discs
 from tests.leaderboard.dataset import SmallCase, Thing, disc, rectangle
@@ -287,18 +287,16 @@ def test_a_model_that_takes_no_points_says_so(data: Path) -> None:
 def test_a_model_s_failure_and_too_few_objects_are_one_line(
     project: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slices = tuple(
-        (np.zeros(SIZE, np.uint8), (Thing("Liver", rectangle(0, 0, side, side, SIZE)),)) for side in (5, 25)
-    )
+    slices = ((np.zeros(SIZE, np.uint8), (Thing("Liver", rectangle(0, 0, 5, 5, SIZE)),)),)
     dataset.build(project, "small", [SmallCase("case", "patient", slices)])
-    with pytest.raises(InputError, match=r"no object on the board's first images is large enough; take more"):
-        measure("grabcut", project, ("small",), StudyOptions(images=1), Machine())
+    with pytest.raises(InputError, match="no test case of small; build a source that has one"):
+        measure("grabcut", project, ("small",), StudyOptions(), Machine())
 
     def fails(image: NDArray[np.uint8], asked: Prompts) -> Sequence[Candidates]:
         raise RuntimeError("no idea")
 
     monkeypatch.setattr(models, "get", lambda *_: Scripted(declaration(), fails))
     with pytest.raises(
-        InputError, match=r"^grabcut failed on first/case\d/CT/0: RuntimeError\('no idea'\); mend"
+        InputError, match=r"^grabcut failed on first/case\d/CT/\d: RuntimeError\('no idea'\); mend"
     ):
         measure("grabcut", data, ("first",), OPTIONS, Machine())
