@@ -153,7 +153,8 @@ def _sentence(found: Sequence[Correction], studies: Sequence[Annotation], beside
         people = sum(len(one.annotators) for one in studies)
         counted = f"{people} who annotated" if people > 1 else "one who annotated"
         parts.append(
-            f"of {counted} images of average DICE in imported studies, given each object's true box (objects.csv)"
+            f"of {counted} images of average DICE in imported studies, "
+            "given each object's true box (objects.csv)"
         )
     paper = (
         "the paper's are of 100 images of average DICE of its own, and it says neither which SAM it took nor "
