@@ -146,8 +146,8 @@ def _sentence(found: Sequence[Correction], studies: Sequence[Annotation], beside
         most = max(found, key=lambda one: one.objects)
         parts.append(
             f"of the masks of {plural(len(found), 'model')} under {STRATEGY}, the best of a model's "
-            f"candidates (oracle), on up to {plural(most.objects, 'object')} of the board's first "
-            f"{plural(most.images, 'image')}"
+            f"candidates (oracle), on up to {plural(most.objects, 'object')} of "
+            f"{plural(most.images, 'image')} of the board, spread over its pairs and cases"
         )
     if studies:
         people = sum(len(one.annotators) for one in studies)

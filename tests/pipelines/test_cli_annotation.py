@@ -4,30 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from cosmos1050k.shards import DATA
 from leaderboard.annotation.result import FOUND, read
 from leaderboard.models.box import Box
 from leaderboard.store.publish import publish
-from pipelines import cli_annotation
 from tests.conftest import ROOT
 from tests.leaderboard import dataset
 from tests.leaderboard.boards import Scored
+from tests.pipelines.verbs import run
 
 FILE = FOUND / "trial.json"
-
-
-def run(*arguments: str, status: int = 0) -> str:
-    """What a verb prints on both streams, run in this process."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(cli_annotation.export_annotation)
-    app.command()(cli_annotation.import_annotation)
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    assert result.exit_code == status, result.output
-    return result.output
 
 
 @pytest.fixture

@@ -1,24 +1,15 @@
 """The verb `add-click-model`: what it prints, and what it refuses in one line."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from leaderboard import click_models, models
-from pipelines import cli_click_models
 from tests.leaderboard.click_graphs import discs, saved
+from tests.pipelines import verbs
 
-
-def run(*arguments: str, status: int = 0) -> str:
-    """What the verb prints on both streams, run in this process."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(cli_click_models.add_click_model)
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    assert result.exit_code == status, result.output
-    return result.output
+run = partial(verbs.run, "add-click-model")
 
 
 def test_a_graph_becomes_a_model(project: Path) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from cosmos1050k.shards import DATA
 from cosmos1050k.units import Units
@@ -19,22 +17,11 @@ from leaderboard import latency
 from leaderboard.evaluate import SCORES, evaluate
 from leaderboard.latency import LATENCIES
 from leaderboard.verify import VERIFIED, Verification
-from pipelines import cli_latency, cli_verify
 from tests.conftest import ROOT
 from tests.leaderboard import dataset
+from tests.pipelines.verbs import run
 
 FILE = SCORES / "box/first.parquet"
-
-
-def run(*arguments: str, status: int = 0) -> str:
-    """What a verb prints on both streams, run in this process."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(cli_latency.latency)
-    app.command()(cli_verify.verify)
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    assert result.exit_code == status, result.output
-    return result.output
 
 
 @pytest.fixture

@@ -3,32 +3,23 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from cosmos1050k.shards import DATA
 from leaderboard import robustness
 from leaderboard.robustness import ROBUSTNESS
-from pipelines import cli_robustness
 from tests.conftest import ROOT
 from tests.leaderboard import dataset
+from tests.pipelines import verbs
 
 FILE = ROBUSTNESS / "box.json"
 #: Table 8's means of a box, and of a box with a point.
 PAPER = {"S5": ["3.25", "10.50", "24.11"], "S6": ["4.69", "14.03", "29.93"]}
 
-
-def run(*arguments: str, status: int = 0) -> str:
-    """What the verb prints on both streams, run in this process."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(cli_robustness.robustness)
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    assert result.exit_code == status, result.output
-    return result.output
+run = partial(verbs.run, "robustness")
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_models_and_people_stand_beside_the_paper_s(own: Given) -> None:
     assert len(found) == 1 + 1 + 3 + 1 + 9
     sentence = table_7.section(own).sentence
     assert "1 model under S5" in sentence
-    assert "10 objects of the board's first 4 images" in sentence
+    assert "10 objects of 4 images of the board, spread over its pairs and cases" in sentence
     assert "of 2 who annotated" in sentence
     assert "neither which SAM it took nor whether it counts per object or per image" in sentence
 
