@@ -6,6 +6,7 @@ It holds copies of the queue and the tokens of one moment, and the files that th
 import hashlib
 import io
 import os
+import re
 import shutil
 import sqlite3
 import tarfile
@@ -135,11 +136,18 @@ def _single(state: Path) -> Iterator[tuple[str, BinaryIO]]:
 def _folders(state: Path, queue: Queue) -> Iterator[tuple[str, BinaryIO]]:
     """Scores: those that wait to be put in place before those that are, among which they may be by then."""
     staged = [state / STAGING / entry.id for entry in queue.entries(states=["scored"]) if entry.staged]
-    placed = [run for top in (SCORES, HIDDEN) for run in sorted((state / top).glob("[!.]*/[!.]*"))]
+    placed = [run for top in (SCORES, HIDDEN) for run in sorted(_runs(state / top))]
     for folder in [*staged, *placed]:
         with _whole(folder) as files:
             for name, file in files.items():
                 yield f"{folder.relative_to(state).as_posix()}/{name}", file
+
+
+def _runs(top: Path) -> set[Path]:
+    """The folders of runs; one that is being replaced may have, just then, only the name it is kept under."""
+    # Asked for the one and then for the other, it might be neither.
+    every = {path.with_name(re.sub(r"^\.(.+)\.old$", r"\1", path.name)) for path in top.glob("[!.]*/*")}
+    return {path for path in every if not path.name.startswith(".")}
 
 
 def _weights(state: Path, queue: Queue) -> Iterator[tuple[str, BinaryIO]]:
