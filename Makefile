@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro app test test-all lint format bench screenshots constraints
+.PHONY: help setup repro app test test-all tests-fast tests-all lint format bench screenshots constraints
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/  –/'
@@ -30,10 +30,17 @@ app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860, and a worke
 TESTS := python -m pytest -n $$(python -c 'import os; print(os.cpu_count() * 3 // 2)') --dist loadfile \
 	--no-loadscope-reorder
 
-test: lint      ## lint and the fast tests
+# Lint takes one core for a minute: it goes beside the tests.
+test: $(DEV)      ## lint and the fast tests
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 lint tests-fast
+
+test-all: $(DEV)  ## lint and all tests
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 lint tests-all
+
+tests-fast:
 	@$(TESTS) -m 'not slow'
 
-test-all: lint  ## lint and all tests
+tests-all:
 	@COSMOS_TEST_ALL=1 $(TESTS)
 
 lint: $(DEV)    ## style, types, and who may import whom

@@ -14,8 +14,6 @@ from leaderboard.strategies import STRATEGIES
 
 #: Images of a case in one unit: what a killed run may lose, per worker.
 PART = 32
-#: What of a model's declaration decides its masks.
-_DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", "device", "dtype"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def tasks(
                 key = units.key(
                     version=score.VERSION,
                     protocol=protocol_version,
-                    model=declaration.model_dump(mode="json", include=_DECIDES),
+                    model=declaration.decides,
                     source=case["source"],
                     case=case["digest"],
                     rows=[part["first_row"] - case["first_row"], part["rows"]],

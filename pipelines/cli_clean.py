@@ -22,7 +22,7 @@ def clean(
         given = params.load()
         # All is known before anything goes: a stage that can't say what it uses keeps everything.
         used = {"build": _build(given), "attributes": _attributes(given), "evaluate": _evaluate(given)}
-        used["duplicates"] = _duplicates()
+        used |= {"studies": _studies(given), "duplicates": _duplicates()}
         word = "would free" if dry_run else "freed"
         for name, keys in used.items():
             unused = list(Units(name).besides(keys))
@@ -73,6 +73,22 @@ def _evaluate(given: params.Params) -> set[str]:
             board_rows=board_rows,
             elsewhere=given.runtime.cluster is not None,
         )
+    }
+
+
+def _studies(given: params.Params) -> set[str]:
+    from leaderboard import models
+    from leaderboard.evaluate import EvaluateOptions, machine_of
+    from leaderboard.studies.every import STUDIES
+    from leaderboard.studies.options import StudyOptions
+
+    options = given.section("studies", StudyOptions)
+    evaluating = given.section("evaluate", EvaluateOptions)
+    return {
+        key
+        for model in given.models
+        for study in STUDIES
+        for key in study.keys(model, DATA, given.sources, options, machine_of(models.kind(model), evaluating))
     }
 
 

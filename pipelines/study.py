@@ -1,11 +1,13 @@
 """Stage `study`: what is measured of one model besides its scores, on some of the board's images."""
 
 from cosmos1050k.shards import DATA
-from leaderboard import models
+from cosmos1050k.units import Units
+from leaderboard import measurements, models
 from leaderboard.evaluate import EvaluateOptions, machine_of
-from leaderboard.studies import correction, everything_grid, interactive
+from leaderboard.studies.every import STUDIES
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.record import Failed, head
+from leaderboard.studies.study import STAGE
 from pipelines import params, stage
 
 
@@ -19,14 +21,14 @@ def main() -> None:
         image_batch=given.runtime.image_batch,
         prompt_batch=given.runtime.prompt_batch,
     )
-    for study in (everything_grid, interactive, correction):
+    for study in STUDIES:
         try:
-            found = study.measure(model, DATA, given.sources, options, machine)
+            found = study.measure(model, DATA, given.sources, options, machine, Units(STAGE))
         except Failed as error:  # the board and the other models are to come all the same
-            found = study.RECORD(**head(models.kind(model), DATA, given.sources, machine), limits=str(error))
-        study.write(found)
+            found = study.record(**head(models.kind(model), DATA, given.sources, machine), limits=str(error))
+        measurements.write(found, study.folder)
         extent = found.limits or f"{found.objects} objects on {found.images} images"
-        print(f"{model}, {study.TITLE}: {extent}")
+        print(f"{model}, {study.title}: {extent}")
 
 
 if __name__ == "__main__":

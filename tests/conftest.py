@@ -26,6 +26,14 @@ multiprocessing.set_forkserver_preload(
 ROOT = Path(__file__).resolve().parent.parent
 
 
+#: What takes longest in one piece begins first: at the end it would run alone.
+LONGEST = ("tests/app/test_submitting_live.py", "tests/pipelines/test_repro.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """`datasets` reads this when imported: nothing of the user's cache is used or filled."""

@@ -1,5 +1,6 @@
 """The registry: every module here declares one source as `SOURCE` and pairs its files in `cases(root)`."""
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -24,7 +25,12 @@ class SourceModule(Protocol):
 
 def slugs() -> list[str]:
     """All sources' slugs, sorted; nothing is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return list(_slugs())
+
+
+@functools.cache
+def _slugs() -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def get(slug: str) -> SourceModule:
@@ -33,7 +39,7 @@ def get(slug: str) -> SourceModule:
     Raises:
         InputError: there is no such source.
     """
-    if slug not in slugs():
+    if slug not in _slugs():
         raise InputError(f"unknown source {slug!r}; `cosmos sources` lists those that exist")
     return cast(SourceModule, importlib.import_module(f"{__name__}.{slug}"))
 

@@ -22,6 +22,7 @@ ALL: tuple[StrategyName, ...] = ("S1", "S2", "S3", "S4", "S5", "S6")
 #: Of a model that answers prompts alone: what applies, and why the rest does not.
 PROMPTED: tuple[StrategyName, ...] = ("S2", "S3", "S4", "S5", "S6")
 PROMPTED_LIMITS = "has no way to find masks without a prompt"
+_DECIDES = {"name", "version", "preprocessing", "candidates", "weights_sha256", "device", "dtype"}
 
 
 class Declaration(BaseModel):
@@ -49,6 +50,11 @@ class Declaration(BaseModel):
     trained_on: TrainedOn = TrainedOn()
     device: Device = "cpu"
     dtype: str = Field(pattern="^[a-z0-9][a-z0-9 ,]{0,63}$")
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What of it decides the masks, as JSON values; part of the key of all that is kept of them."""
+        return self.model_dump(mode="json", include=_DECIDES)
 
     @property
     def not_applicable(self) -> dict[str, str]:

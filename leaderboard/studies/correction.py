@@ -1,26 +1,25 @@
 """How much effort a model's masks under the box prompt leave to a person (protocol, section 6, table 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import Field
-from tqdm import tqdm
+from pydantic import Field, TypeAdapter
 
-from leaderboard import measurements, models
-from leaderboard.board_images import board_images
+from leaderboard import measurements
+from leaderboard.board_images import BoardImages
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Answer, Segmenter, StrategyName
 from leaderboard.selection import SELECTIONS, chosen
 from leaderboard.strategies import STRATEGIES, prompts
-from leaderboard.studies import subjects
 from leaderboard.studies.effort import RELAX, Effort, Mask, correction_effort
 from leaderboard.studies.options import StudyOptions
-from leaderboard.studies.record import Studied, head, on_image
+from leaderboard.studies.record import Studied
+from leaderboard.studies.study import Asked, Study
 from leaderboard.studies.subjects import Subject
 
-TITLE = "the effort to correct its masks"
 CORRECTION = MEASURED / "correction"
 #: The box alone.
 STRATEGY: StrategyName = "S5"
@@ -41,42 +40,41 @@ class Correction(Studied):
     efforts: dict[str, Effort] = Field(default_factory=dict)
 
 
-RECORD = Correction
+class _Study(Study[list[dict[str, int]]]):
+    """Per object of an image, by what chose the mask, the clicks to mend it."""
+
+    name = CORRECTION.name
+    title = "the effort to correct its masks"
+    kind = TypeAdapter(list[dict[str, int]])
+    record = Correction
+
+    def limits(self, kind: type[Segmenter], machine: Machine) -> str:
+        lack = kind.declared(machine).not_applicable
+        return lack[STRATEGY] or "takes no box" if STRATEGY in lack else ""
+
+    def asked(self, data: Path, sources: Sequence[str], options: StudyOptions) -> list[Asked]:
+        board = BoardImages(data, sources)
+        return [Asked(board, place) for place in board.first(options.images)]
+
+    def of_image(
+        self, segmenter: Segmenter, subject: Subject, how: Mapping[str, Any]
+    ) -> list[dict[str, int]]:
+        (embedding,) = segmenter.embed([subject.picture])
+        answers = segmenter.prompt(embedding, prompts(STRATEGIES[STRATEGY], subject.entries))
+        return [_of_object(answer, truth) for answer, truth in zip(answers, subject.truths, strict=True)]
+
+    def summary(self, asked: Sequence[Asked], found: Sequence[list[dict[str, int]]]) -> dict[str, Any]:
+        return {
+            "images": len(found),
+            "objects": sum(map(len, found)),
+            "efforts": {
+                name: Effort.of([[one[name] for one in of_image] for of_image in found])
+                for name in (*SELECTIONS, NOTHING)
+            },
+        }
 
 
-def measure(
-    model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
-) -> Correction:
-    """Measures a model's masks of the scored objects on some of the board's images.
-
-    Args:
-        data: the folder that holds one folder per built source.
-
-    Raises:
-        InputError: the model is unknown, its weights are missing, a source is not built, no image holds an
-            object that is scored, or the model fails on one.
-    """
-    kind = models.kind(model)
-    kind.check()
-    given = head(kind, data, sources, machine)
-    lack = kind.declared(machine).not_applicable
-    if STRATEGY in lack:
-        return Correction(**given, limits=lack[STRATEGY] or "takes no box")
-    rows = board_images(data, sources, options.images)
-    segmenter = models.get(model, machine)
-    found: dict[str, list[list[int]]] = {name: [] for name in (*SELECTIONS, NOTHING)}
-    for row in tqdm(rows.to_pylist(), desc=f"correction {model}", unit=" image", disable=None):
-        subject = subjects.read(row)
-        with on_image(model, subject.image_id):
-            own = _clicks(segmenter, subject)
-        for name, clicks in found.items():
-            clicks.append([of_object[name] for of_object in own])
-    return Correction(
-        **given,
-        images=len(found[NOTHING]),
-        objects=sum(map(len, found[NOTHING])),
-        efforts={name: Effort.of(clicks) for name, clicks in found.items()},
-    )
+STUDY = _Study()
 
 
 def picked(answer: Answer, truth: Truth) -> dict[str, Mask]:
@@ -92,13 +90,6 @@ def picked(answer: Answer, truth: Truth) -> dict[str, Mask]:
     }
 
 
-def _clicks(model: Segmenter, subject: Subject) -> list[dict[str, int]]:
-    """Of each object the clicks to mend each mask of it."""
-    (embedding,) = model.embed([subject.picture])
-    answers = model.prompt(embedding, prompts(STRATEGIES[STRATEGY], subject.entries))
-    return [_of_object(answer, truth) for answer, truth in zip(answers, subject.truths, strict=True)]
-
-
 def _of_object(answer: Answer, truth: Truth) -> dict[str, int]:
     whole = np.zeros(truth.shape, bool)
     nothing = whole.copy()
@@ -110,11 +101,6 @@ def _of_object(answer: Answer, truth: Truth) -> dict[str, int]:
     return dict(
         zip((*SELECTIONS, NOTHING), (clicks, of_rated, correction_effort(nothing, whole)), strict=True)
     )
-
-
-def write(found: Correction, folder: Path = CORRECTION) -> Path:
-    """As `measurements.write`."""
-    return measurements.write(found, folder)
 
 
 def read(path: Path) -> Correction:

@@ -6,31 +6,28 @@ The points of a coarse grid are none of a finer one, so that each grid is asked 
 import base64
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from tqdm import tqdm
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cosmos1050k import pictures, shards
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
-from leaderboard import measurements, models
-from leaderboard.board_images import board_images
+from leaderboard import measurements
+from leaderboard.board_images import BoardImages
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import dices
 from leaderboard.models.base import Segmenter
 from leaderboard.selection import best_of
-from leaderboard.studies import subjects
 from leaderboard.studies.options import StudyOptions
-from leaderboard.studies.record import Studied, head, on_image
+from leaderboard.studies.record import Studied
+from leaderboard.studies.study import Asked, Study
 from leaderboard.studies.subjects import Subject
 
-TITLE = "the grid of everything"
 GRIDS = MEASURED / "everything_grid"
 #: The sources of the paper's table: Warwick-QU, CRAG, EPFL-EM, ssTEM.
 PAPER = ("warwick_qu_glas", "crag", "epfl_em", "sstem_isbi2012")
@@ -97,44 +94,6 @@ class EverythingGrid(Studied):
     examples: tuple[Example, ...] = ()
 
 
-RECORD = EverythingGrid
-
-
-def measure(
-    model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
-) -> EverythingGrid:
-    """Asks a model for everything with every grid, on some images of each source; each is encoded once.
-
-    Raises:
-        InputError: the model is unknown, its weights are missing, a source is not built, no image holds an
-            object that is scored, or the model fails on one.
-        MemoryError, DeviceLost: the machine failed, not the model.
-    """
-    kind = models.kind(model)
-    if limits := _limits(kind, machine):
-        return EverythingGrid(**head(kind, data, sources, machine), limits=limits)
-    kind.check()
-    asked, of_paper = _asked(data, sources)
-    segmenter = models.get(model, machine)
-    grids = sorted(set(options.everything_grid))
-    images: list[_Image] = []
-    pairs: list[OnPair] = []
-    examples: list[Example] = []
-    for source in asked:
-        found, shown = _of_source(segmenter, data, source, grids, options.grid_images)
-        images += found
-        pairs += _pairs(source, found, grids)
-        examples += shown
-    return EverythingGrid(
-        **head(kind, data, asked, machine),
-        images=len(images),
-        objects=sum(len(image.pairs) for image in images),
-        of_paper=of_paper,
-        pairs=tuple(pairs),
-        examples=tuple(examples),
-    )
-
-
 def label_map(drawn: Drawn) -> NDArray[np.uint8]:
     """The colour 1…`COLOURS` of the smallest mask over each pixel, 0 of none: h×w, 256 at most."""
     return pictures.decode(base64.b64decode(drawn.labels))
@@ -165,95 +124,119 @@ class _Seen:
         return base64.b64encode(pictures.encode(self._labels)).decode()
 
 
-@dataclass(frozen=True)
-class _Image:
-    """Of an image the pairs of its n objects, and by grid their DICE and the number of masks."""
+class _Image(BaseModel):
+    """Of an image the pairs of its n objects, and by grid their DICE, the number of masks, and a map of them.
 
+    Args:
+        labels: as in `Drawn`, of an image that is drawn.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
     image_id: str
-    pairs: Sequence[str]
-    dice: Mapping[int, Sequence[float]]
-    masks: Mapping[int, int]
+    pairs: tuple[str, ...]
+    dice: dict[int, tuple[float, ...]]
+    masks: dict[int, int]
+    labels: dict[int, str] = Field(default_factory=dict)
 
 
-def _limits(kind: type[Segmenter], machine: Machine) -> str:
-    declared = kind.declared(machine)
-    if "S1" not in declared.applies:
-        return declared.limits
-    takes = inspect.signature(kind.everything).parameters
-    return "" if "filters" in takes else "finds masks without a grid of points"
+class _Study(Study[_Image]):
+    name = GRIDS.name
+    title = "the grid of everything"
+    kind = TypeAdapter(_Image)
+    record = EverythingGrid
+
+    def limits(self, kind: type[Segmenter], machine: Machine) -> str:
+        declared = kind.declared(machine)
+        if "S1" not in declared.applies:
+            return declared.limits
+        takes = inspect.signature(kind.everything).parameters
+        return "" if "filters" in takes else "finds masks without a grid of points"
+
+    def of_sources(self, data: Path, sources: Sequence[str]) -> Sequence[str]:
+        """Of those that have a test case the paper's; else all of them."""
+        tested = [slug for slug in sources if any(map(_scored, shards.load_cases(data / slug)))]
+        if not tested:
+            raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
+        return [slug for slug in PAPER if slug in tested] or tested
+
+    def asked(self, data: Path, sources: Sequence[str], options: StudyOptions) -> list[Asked]:
+        """Some of each source; the first of those with the most objects is drawn."""
+        grids = sorted(set(options.everything_grid))
+        asked = []
+        for source in self.of_sources(data, sources):
+            board = BoardImages(data, [source])
+            places = board.first(options.grid_images)
+            objects = [_scored_objects(board.read(place)) for place in places]
+            drawn = objects.index(max(objects)) if objects else None
+            asked += [
+                Asked(board, place, {"grids": grids, "drawn": number == drawn})
+                for number, place in enumerate(places)
+            ]
+        return asked
+
+    def of_image(self, segmenter: Segmenter, subject: Subject, how: Mapping[str, Any]) -> _Image:
+        from leaderboard.sam.everything import Filters
+
+        by_grid: Any = segmenter  # `limits` saw that it takes filters
+        (embedding,) = segmenter.embed([subject.picture])
+        dice, masks, labels = {}, {}, {}
+        for points in how["grids"]:
+            seen = _Seen(subject.size, how["drawn"])
+            every = by_grid.everything(embedding, Filters(points_per_side=points))
+            best = best_of(seen.through(every), subject.truths)
+            dice[points] = tuple(
+                0.0 if one is None else float(dices(one[1], [truth])[0])
+                for one, truth in zip(best, subject.truths, strict=True)
+            )
+            masks[points] = seen.masks
+            if how["drawn"]:
+                labels[points] = seen.labels
+        pairs = tuple(entry["pair"] for entry in subject.entries)
+        return _Image(image_id=subject.image_id, pairs=pairs, dice=dice, masks=masks, labels=labels)
+
+    def summary(self, asked: Sequence[Asked], found: Sequence[_Image]) -> dict[str, Any]:
+        of_sources: dict[str, list[_Image]] = {}
+        for one, image in zip(asked, found, strict=True):
+            of_sources.setdefault(one.source, []).append(image)
+        return {
+            "images": len(found),
+            "objects": sum(len(image.pairs) for image in found),
+            "of_paper": set(of_sources) <= set(PAPER),
+            "pairs": tuple(row for source, own in of_sources.items() for row in _pairs(source, own)),
+            "examples": tuple(
+                _example(source, image) for source, own in of_sources.items() for image in own if image.labels
+            ),
+        }
 
 
-def _asked(data: Path, sources: Sequence[str]) -> tuple[list[str], bool]:
-    """Of the sources that have a test case those of the paper, and that they are; else all."""
-    tested = [slug for slug in sources if any(map(_scored, shards.load_cases(data / slug)))]
-    if not tested:
-        raise InputError(f"{data}: no test case of {', '.join(sources)}; build a source that has one")
-    of_paper = [slug for slug in PAPER if slug in tested]
-    return of_paper or tested, bool(of_paper)
+STUDY = _Study()
 
 
 def _scored(case: Mapping[str, Any]) -> bool:
     return case["split"] == "test" and bool(case["pairs"])
 
 
-def _of_source(
-    model: Segmenter, data: Path, source: str, grids: Sequence[int], images: int
-) -> tuple[list[_Image], list[Example]]:
-    """The images, and the first of those with the most objects as an example."""
-    rows = board_images(data, [source], images).to_pylist()
-    objects = [sum(entry["area"] > SMALL_AREA for entry in row["objects"]) for row in rows]
-    most = objects.index(max(objects))
-    found, examples = [], []
-    title = f"everything {model.declaration.name}, {source}"
-    for place, row in enumerate(tqdm(rows, desc=title, unit=" image", disable=None)):
-        subject = subjects.read(row)
-        dice, seen = _asked_of(model, subject, grids, drawn=place == most)
-        masks = {points: one.masks for points, one in seen.items()}
-        image = _Image(subject.image_id, [entry["pair"] for entry in subject.entries], dice, masks)
-        found.append(image)
-        if place == most:
-            examples.append(_example(source, image, seen))
-    return found, examples
+def _scored_objects(row: Mapping[str, Any]) -> int:
+    return sum(entry["area"] > SMALL_AREA for entry in row["objects"])
 
 
-def _asked_of(
-    model: Segmenter, subject: Subject, grids: Sequence[int], drawn: bool
-) -> tuple[dict[int, list[float]], dict[int, _Seen]]:
-    """By grid the DICE of the image's objects, and what was seen of the masks."""
-    from leaderboard.sam.everything import Filters
-
-    by_grid: Any = model  # `_limits` saw that it takes filters
-    dice, every = {}, {}
-    with on_image(model.declaration.name, subject.image_id):
-        (embedding,) = model.embed([subject.picture])
-        for points in grids:
-            seen = every[points] = _Seen(subject.size, drawn)
-            masks = by_grid.everything(embedding, Filters(points_per_side=points))
-            best = best_of(seen.through(masks), subject.truths)
-            dice[points] = [
-                0.0 if one is None else float(dices(one[1], [truth])[0])
-                for one, truth in zip(best, subject.truths, strict=True)
-            ]
-    return dice, every
-
-
-def _example(source: str, image: _Image, seen: Mapping[int, _Seen]) -> Example:
+def _example(source: str, image: _Image) -> Example:
     return Example(
         source=source,
         image_id=image.image_id,
         objects=len(image.pairs),
         grids=tuple(
-            Drawn(points=points, masks=one.masks, dice=_mean(image.dice[points]), labels=one.labels)
-            for points, one in seen.items()
+            Drawn(points=points, masks=image.masks[points], dice=_mean(image.dice[points]), labels=labels)
+            for points, labels in image.labels.items()
         ),
     )
 
 
-def _pairs(source: str, found: Sequence[_Image], grids: Sequence[int]) -> Iterator[OnPair]:
+def _pairs(source: str, found: Sequence[_Image]) -> Iterator[OnPair]:
     """Pair by pair, the coarsest grid first."""
     for pair in sorted({pair for image in found for pair in image.pairs}):
         having = [image for image in found if pair in image.pairs]
-        for points in grids:
+        for points in found[0].dice:
             values = [
                 value
                 for image in having
@@ -273,11 +256,6 @@ def _pairs(source: str, found: Sequence[_Image], grids: Sequence[int]) -> Iterat
 
 def _mean(values: Sequence[float]) -> float:
     return round(fmean(values), 6)
-
-
-def write(found: EverythingGrid, folder: Path = GRIDS) -> Path:
-    """As `measurements.write`."""
-    return measurements.write(found, folder)
 
 
 def read(path: Path) -> EverythingGrid:

@@ -1,6 +1,6 @@
 """Clicks in turn (figure 16; protocol, section 6): a model is clicked at where its mask is most wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -9,24 +9,21 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from tqdm import tqdm
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from cosmos1050k.errors import InputError
-from leaderboard import measurements, models
+from leaderboard import measurements
 from leaderboard.board_images import BoardImages, Place
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.metrics import Truth
 from leaderboard.models.base import Answer, Interactive, Segmenter
 from leaderboard.selection import chosen
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
-from leaderboard.studies import record, subjects
 from leaderboard.studies.options import StudyOptions
-from leaderboard.studies.record import Studied, on_image
+from leaderboard.studies.record import Studied
+from leaderboard.studies.study import Asked, Study
 from leaderboard.studies.subjects import Subject
 
 INTERACTIVE = MEASURED / "interactive"
-TITLE = "clicks in turn"
 #: Per cent of the intersection over union that the clicks up to it are counted for.
 REACHED = (80, 85, 90)
 #: What clicks are: points of both signs without a box.
@@ -60,44 +57,54 @@ class Clicks(Studied):
     pairs: dict[str, Course] = Field(default_factory=dict)
 
 
-RECORD = Clicks
+#: Of an object its pair, and DICE and the intersection over union after each click.
+_Found = tuple[str, list[tuple[float, float]]]
 
 
-def measure(
-    model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
-) -> Clicks:
-    """Clicks at an object of each of `options.click_objects` images of each pair, in turn.
+class _Study(Study[list[_Found]]):
+    name = INTERACTIVE.name
+    title = "clicks in turn"
+    kind = TypeAdapter(list[_Found])
+    record = Clicks
 
-    Raises:
-        InputError: the model is unknown, its weights are missing, a source is not built, no object is large
-            enough, or the model fails on an image.
-    """
-    kind = models.kind(model)
-    fields = record.head(kind, data, sources, machine)
-    declared = kind.declared(machine)
-    if not set(declared.applies) >= _CLICKS:
-        return Clicks(**fields, limits=declared.limits or "does not take points of both signs")
-    board = BoardImages(data, sources)
-    wanted = _wanted(board, options.click_objects)
-    segmenter = models.get(model, machine)
-    found: dict[str, list[Floats]] = {}
-    for place in tqdm(wanted, desc=f"clicks {model}", unit=" image", disable=None):
-        subject = _with_first(subjects.read(board.read(place)), wanted[place])
-        with on_image(model, subject.image_id):
-            (embedding,) = segmenter.embed([subject.picture])
-            values = in_turn(segmenter, embedding, subject, options.clicks)
-        for entry, own in zip(subject.entries, values, strict=True):
-            found.setdefault(entry["pair"], []).append(own)
-    if not found:
-        raise InputError(f"{data}: no object of any test case is large enough; build more")
-    every = [own for values in found.values() for own in values]
-    return Clicks(
-        **fields,
-        images=len(wanted),
-        objects=len(every),
-        overall=course(np.array(every)),
-        pairs={pair: course(np.array(values)) for pair, values in sorted(found.items())},
-    )
+    def limits(self, kind: type[Segmenter], machine: Machine) -> str:
+        declared = kind.declared(machine)
+        if set(declared.applies) >= _CLICKS:
+            return ""
+        return declared.limits or "does not take points of both signs"
+
+    def asked(self, data: Path, sources: Sequence[str], options: StudyOptions) -> list[Asked]:
+        """Of each pair `options.click_objects` images, each with an object of the pair."""
+        board = BoardImages(data, sources)
+        wanted = _wanted(board, options.click_objects)
+        return [
+            Asked(board, place, {"pairs": pairs, "clicks": options.clicks}) for place, pairs in wanted.items()
+        ]
+
+    def of_image(self, segmenter: Segmenter, subject: Subject, how: Mapping[str, Any]) -> list[_Found]:
+        own = _with_first(subject, how["pairs"])
+        (embedding,) = segmenter.embed([own.picture])
+        values = in_turn(segmenter, embedding, own, how["clicks"])
+        pairs = [entry["pair"] for entry in own.entries]
+        return [
+            (pair, [(dice, iou) for dice, iou in of_object])
+            for pair, of_object in zip(pairs, values.tolist(), strict=True)
+        ]
+
+    def summary(self, asked: Sequence[Asked], found: Sequence[list[_Found]]) -> dict[str, Any]:
+        every = [one for of_image in found for one in of_image]
+        of_pairs: dict[str, list[Any]] = {}
+        for pair, values in every:
+            of_pairs.setdefault(pair, []).append(values)
+        return {
+            "images": len(found),
+            "objects": len(every),
+            "overall": course(np.array([values for _, values in every])),
+            "pairs": {pair: course(np.array(values)) for pair, values in sorted(of_pairs.items())},
+        }
+
+
+STUDY = _Study()
 
 
 def _wanted(board: BoardImages, most: int) -> dict[Place, list[str]]:
@@ -231,11 +238,6 @@ def course(values: Floats) -> Course:
         },
         unreached={share: int((~own.any(axis=1)).sum()) for share, own in reached.items()},
     )
-
-
-def write(found: Clicks, folder: Path = INTERACTIVE) -> Path:
-    """As `measurements.write`."""
-    return measurements.write(found, folder)
 
 
 def read(path: Path) -> Clicks:

@@ -79,8 +79,13 @@ def until_scored(queue: Queue, count: int, seconds: float) -> None:
         time.sleep(0.1)
 
 
+def test_of_what_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:
+    sharing(tmp_path, submissions=4, workers=3, kills=6, seconds=300, seed=1)
+
+
+@pytest.mark.slow
 def test_of_what_four_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:
-    sharing(tmp_path, submissions=10, workers=4, kills=6, seconds=300, seed=1)
+    sharing(tmp_path, submissions=10, workers=4, kills=6, seconds=600, seed=1)
 
 
 @pytest.mark.slow

@@ -9,7 +9,12 @@ from typer.testing import CliRunner, Result
 
 from cosmos1050k import attributes, index
 from cosmos1050k.shards import DATA
+from cosmos1050k.units import Units
 from leaderboard.evaluate import SCORES, EvaluateOptions, evaluate
+from leaderboard.machine import Machine
+from leaderboard.studies.every import STUDIES
+from leaderboard.studies.options import StudyOptions
+from leaderboard.studies.study import STAGE
 from pipelines import cli_clean
 from tests.conftest import ROOT
 
@@ -33,6 +38,8 @@ def used(project: Path, sample: Path) -> set[Path]:
     shutil.copytree(sample / "units/build", UNITS / "build")
     attributes.write("sample", DATA, attributes.ATTRIBUTES / "sample.parquet", workers=1)
     evaluate("box", DATA, SCORES / "box", sources=["sample"], protocol_version=1, here=True)
+    for study in STUDIES:
+        study.measure("box", DATA, ["sample"], StudyOptions(), Machine(), Units(STAGE))
     return units()
 
 
@@ -41,8 +48,8 @@ def units() -> set[Path]:
 
 
 def test_what_is_used_stays_and_all_else_goes(used: set[Path]) -> None:
-    assert {path.parent.name for path in used} == {"build", "attributes", "evaluate"}
-    for stage in ("build", "attributes", "evaluate", "duplicates"):
+    assert {path.parent.name for path in used} == {"build", "attributes", "evaluate", "studies"}
+    for stage in ("build", "attributes", "evaluate", "studies", "duplicates"):
         (UNITS / stage / ("0" * 32)).mkdir(parents=True)
         (UNITS / stage / ("0" * 32) / "rows.parquet").write_bytes(bytes(500_000))
         (UNITS / stage / f".{'1' * 32}.killed").mkdir()

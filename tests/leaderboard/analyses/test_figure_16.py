@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from leaderboard import measurements
 from leaderboard.analyses import figure_16
 from leaderboard.analyses.given import Given
-from leaderboard.studies import interactive
-from leaderboard.studies.interactive import Clicks, Course
+from leaderboard.studies.interactive import INTERACTIVE, Clicks, Course
 
 DICE = (0.5, 0.61234, 0.7, 0.75, 0.8, 0.81, 0.82)
 
@@ -26,7 +26,7 @@ def planted(model: str, dice: tuple[float, ...] = DICE, **changes: Any) -> Click
 
 def measured(given: Given, folder: Path, *records: Clicks) -> Given:
     for one in records:
-        interactive.write(one, folder / interactive.INTERACTIVE.name)
+        measurements.write(one, folder / INTERACTIVE.name)
     return replace(given, measured=folder)
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cosmos1050k import pictures, shards, sources
+from leaderboard import measurements
 from leaderboard.analyses import drawing, figure_11, table_5
 from leaderboard.analyses.given import Given
 from leaderboard.demo.samples import Samples
@@ -47,9 +48,9 @@ def measured(given: Given, folder: Path, examples: Sequence[Example] = (), **cha
     found = EverythingGrid(
         model="planted", images=8, objects=12, pairs=tuple(pairs), examples=tuple(examples), **own | changes
     )
-    everything_grid.write(found, folder / everything_grid.GRIDS.name)
+    measurements.write(found, folder / everything_grid.GRIDS.name)
     without = EverythingGrid(model="tuned", limits="needs a box", **own)
-    everything_grid.write(without, folder / everything_grid.GRIDS.name)
+    measurements.write(without, folder / everything_grid.GRIDS.name)
     return replace(given, measured=folder)
 
 

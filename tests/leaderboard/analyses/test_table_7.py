@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from cosmos1050k.errors import InputError
-from leaderboard import paper
+from leaderboard import measurements, paper
 from leaderboard.analyses import table_7
 from leaderboard.analyses.given import Given
 from leaderboard.annotation import result
 from leaderboard.annotation.result import FOUND, Annotation, Work
-from leaderboard.studies import correction
 from leaderboard.studies.correction import CORRECTION, Correction
 from leaderboard.studies.effort import Effort
 
@@ -33,7 +32,9 @@ def measured(given: Given, **changes: Any) -> None:
         "images": 4,
         "objects": 10,
     }
-    correction.write(Correction(**values | {"efforts": EFFORTS} | changes), given.measured / CORRECTION.name)
+    measurements.write(
+        Correction(**values | {"efforts": EFFORTS} | changes), given.measured / CORRECTION.name
+    )
 
 
 def imported(given: Given, **changes: Any) -> None:

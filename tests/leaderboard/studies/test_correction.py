@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from cosmos1050k import pictures, shards
 from cosmos1050k.errors import InputError
-from leaderboard import models, score
+from leaderboard import measurements, models, score
 from leaderboard.board_images import board_images
 from leaderboard.machine import Machine
 from leaderboard.models.base import Answer, Segmenter
 from leaderboard.strategies import STRATEGIES, Prompts, prompts
 from leaderboard.studies import correction
-from leaderboard.studies.correction import CORRECTION, measure
 from leaderboard.studies.effort import Effort, correction_effort
 from leaderboard.studies.options import StudyOptions
 from tests.leaderboard import dataset
@@ -45,7 +44,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(model: str, data: Path, images: int = 9, source: str = "first") -> correction.Correction:
-    return measure(model, data, [source], StudyOptions(images=images), Machine())
+    record: correction.Correction = correction.STUDY.measure(
+        model, data, [source], StudyOptions(images=images), Machine()
+    )
+    return record
 
 
 def test_of_rectangles_a_filled_box_leaves_nothing_to_do(data: Path) -> None:
@@ -84,8 +86,8 @@ def test_each_selection_chooses_its_own(
     data: Path, monkeypatch: pytest.MonkeyPatch, ratings: tuple[float, float, float], clicks: int
 ) -> None:
     monkeypatch.setattr(Three, "ratings", ratings)
-    monkeypatch.setattr(correction.models, "kind", lambda name: Three)
-    monkeypatch.setattr(correction.models, "get", lambda name, machine: Three())
+    monkeypatch.setattr(models, "kind", lambda name: Three)
+    monkeypatch.setattr(models, "get", lambda name, machine: Three())
     record = found("three", data, images=1)
     means = {name: effort.per_object for name, effort in record.efforts.items()}
     assert means == {"oracle": 0, "predicted_iou": clicks, "nothing": DRAWN}
@@ -96,8 +98,8 @@ def test_a_model_that_takes_no_box_is_not_asked(data: Path, monkeypatch: pytest.
     class Blind(Three):
         declaration = declaration("blind", applies=("S2",), made_for=("S2",), limits="takes points alone")
 
-    monkeypatch.setattr(correction.models, "kind", lambda name: Blind)
-    monkeypatch.delattr(correction.models, "get")
+    monkeypatch.setattr(models, "kind", lambda name: Blind)
+    monkeypatch.delattr(models, "get")
     record = found("blind", data)
     assert (record.images, record.objects, record.efforts) == (0, 0, {})
     assert record.limits == "takes points alone"
@@ -111,7 +113,7 @@ def test_what_can_t_be_measured_is_one_line(data: Path) -> None:
 
 def test_what_is_written_is_read(tmp_path: Path, data: Path) -> None:
     record = found("box", data)
-    path = correction.write(record, tmp_path / CORRECTION.name)
+    path = measurements.write(record, tmp_path)
     assert (path.name, correction.read(path)) == ("box.json", record)
     path.write_text(path.read_text().replace('"per_image": 0', '"per_image": -1'))
     with pytest.raises(InputError, match=r"box\.json: damaged or of another release; run `make repro`$"):
@@ -133,7 +135,7 @@ def test_a_network_s_masks_are_those_of_its_scores(sample: Path) -> None:
             truth, of_object = np.isin(regions, entry["values"]), next(scores)
             for name, own in clicks.items():
                 own.append(correction_effort(answer.masks[of_object[f"candidate_{name}"]], truth))
-    record = measure("sam_nano", sample, ["sample"], StudyOptions(images=2), Machine())
+    record = correction.STUDY.measure("sam_nano", sample, ["sample"], StudyOptions(images=2), Machine())
     assert record.objects == len(clicks["oracle"]) == 6
     for name, own in clicks.items():
         # One prompt at a time is the same but for rounding.

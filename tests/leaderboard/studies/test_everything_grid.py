@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cosmos1050k import pictures
 from cosmos1050k.errors import InputError
-from leaderboard import models, weights
+from leaderboard import measurements, models, weights
 from leaderboard.machine import DeviceLost, Machine
 from leaderboard.models.base import ALL, Candidates, Segmenter
 from leaderboard.strategies import Prompts
 from leaderboard.studies import everything_grid
-from leaderboard.studies.everything_grid import COLOURS, EverythingGrid, label_map, measure
+from leaderboard.studies.everything_grid import COLOURS, STUDY, EverythingGrid, label_map
 from leaderboard.studies.options import StudyOptions
 from tests.leaderboard import dataset
 from tests.leaderboard.dataset import SmallCase, Thing, rectangle
@@ -111,7 +111,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, data: Path) -> Any:
     def ask(kind: type[Segmenter], *sources: str, options: StudyOptions = OPTIONS) -> EverythingGrid:
         models._made.cache_clear()
         monkeypatch.setattr(models, "kind", lambda _: kind)
-        return measure(kind.declaration.name, data, sources, options, Machine())
+        found: EverythingGrid = STUDY.measure(kind.declaration.name, data, sources, options, Machine())
+        return found
 
     yield ask
     models._made.cache_clear()
@@ -223,7 +224,7 @@ def test_a_failure_names_the_image_if_it_is_the_model_s(asked: Any) -> None:
 
 
 def test_what_is_written_is_read_and_twice_the_same(asked: Any, tmp_path: Path) -> None:
-    paths = [everything_grid.write(asked(Gridded, "toy"), tmp_path / name) for name in ("one", "two")]
+    paths = [measurements.write(asked(Gridded, "toy"), tmp_path / name) for name in ("one", "two")]
     assert paths[0].name == "gridded.json"
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert everything_grid.read(paths[0]) == asked(Gridded, "toy")

@@ -13,14 +13,14 @@ from scipy.ndimage import distance_transform_edt
 
 from cosmos1050k import shards
 from cosmos1050k.errors import InputError
-from leaderboard import click_models, models
+from leaderboard import click_models, measurements, models
 from leaderboard.board_images import board_images
 from leaderboard.machine import Machine
 from leaderboard.models.base import PROMPTED, Candidates
 from leaderboard.score import score
 from leaderboard.strategies import NEGATIVE, POSITIVE, Prompts
 from leaderboard.studies import interactive, subjects
-from leaderboard.studies.interactive import course, in_turn, measure, next_click
+from leaderboard.studies.interactive import course, in_turn, next_click
 from leaderboard.studies.options import StudyOptions
 from tests.leaderboard import click_graphs, dataset
 from tests.leaderboard.click_graphs import mask_of_discs
@@ -28,6 +28,7 @@ from tests.leaderboard.dataset import SmallCase, Thing, disc, rectangle
 from tests.leaderboard.segmenters import Scripted, candidates, declaration
 
 SIZE = (48, 64)
+measure = interactive.STUDY.measure
 #: One object in pieces of 121, 81 and 49 pixels, 251 together; the smallest comes first in row-major order.
 PIECES = [rectangle(2, 1, 8, 7, SIZE), rectangle(18, 20, 28, 30, SIZE), rectangle(50, 30, 58, 38, SIZE)]
 WHOLE = PIECES[0] | PIECES[1] | PIECES[2]
@@ -275,8 +276,8 @@ def test_the_first_objects_of_each_pair_are_clicked_at(data: Path, project: Path
     first = [row["dice_predicted_iou"] for row in scores if row["pair"] == "Liver-CT"][:CLICK_OBJECTS]
     assert found.pairs["Liver-CT"].dice[0] == pytest.approx(np.mean(first), abs=1e-6)
     again = measure("clicked", data, ("first",), OPTIONS, Machine())
-    assert interactive.write(found, project).read_bytes() == interactive.write(again, project).read_bytes()
-    assert interactive.read(project / "clicked.json") == found
+    assert found == again
+    assert interactive.read(measurements.write(found, project)) == found
 
 
 def test_a_model_that_takes_no_points_says_so(data: Path) -> None:

@@ -1,0 +1,185 @@
+"""What all studies share: images are asked for one by one, and what is found on each is kept.
+
+A run that was killed goes on where it was, and one with more images or models asks for what is new alone.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from tqdm import tqdm
+
+from cosmos1050k.errors import InputError
+from cosmos1050k.schema import SMALL_AREA
+from cosmos1050k.units import Units, key
+from leaderboard import models
+from leaderboard.board_images import BoardImages, Place
+from leaderboard.machine import MEASURED, Machine
+from leaderboard.models.base import Declaration, Segmenter
+from leaderboard.studies import subjects
+from leaderboard.studies.options import StudyOptions
+from leaderboard.studies.record import Studied, head, on_image
+from leaderboard.studies.subjects import Subject
+
+Found = TypeVar("Found")
+#: The stage whose units findings are kept as.
+STAGE = "studies"
+_FOUND = "found.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An image that a model is asked for, and how (JSON values)."""
+
+    board: BoardImages
+    place: Place
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        return self.place.case.source
+
+    def row(self) -> dict[str, Any]:
+        """`score.COLUMNS`."""
+        return self.board.read(self.place)
+
+
+class Study(ABC, Generic[Found]):
+    """What is measured of a model besides its scores, on some of the board's images.
+
+    Args:
+        name: of its units and of its records' folder; title: of what it measures, in words.
+        version: raised when the same image would give other findings.
+        kind: of what is found on one image; JSON can hold it.
+        record: of what it measures, as it is written.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[int] = 1
+    kind: ClassVar[TypeAdapter[Any]]
+    record: ClassVar[type[Studied]]
+
+    @abstractmethod
+    def limits(self, kind: type[Segmenter], machine: Machine) -> str:
+        """Why it does not apply to a model; empty where it does."""
+
+    @abstractmethod
+    def asked(self, data: Path, sources: Sequence[str], options: StudyOptions) -> list[Asked]:
+        """The images; each shows an object that is scored.
+
+        Raises:
+            InputError: a source is not built, or none has a test case.
+        """
+
+    @abstractmethod
+    def of_image(self, segmenter: Segmenter, subject: Subject, how: Mapping[str, Any]) -> Found:
+        """What is found on one image."""
+
+    @abstractmethod
+    def summary(self, asked: Sequence[Asked], found: Sequence[Found]) -> dict[str, Any]:
+        """The record's own fields, from n images and what was found on them."""
+
+    def measure(
+        self,
+        model: str,
+        data: Path,
+        sources: Sequence[str],
+        options: StudyOptions,
+        machine: Machine,
+        store: Units | None = None,
+    ) -> Any:
+        """Its record of a model; each image is encoded once.
+
+        Args:
+            data: the folder that holds one folder per built source.
+            store: keeps what is found on each image; None keeps nothing.
+
+        Raises:
+            InputError: the model is unknown, its weights are missing, a source is not built, no image shows
+                an object that is scored, or what is kept is damaged.
+            Failed: the model fails on an image.
+            MemoryError, DeviceLost: the machine failed, not the model.
+        """
+        kind = models.kind(model)
+        if limits := self.limits(kind, machine):
+            return self.record(**head(kind, data, sources, machine), limits=limits)
+        kind.check()
+        asked = self.asked(data, sources, options)
+        if not asked:
+            raise InputError(
+                f"{data}: no object of more than {SMALL_AREA} pixels in any test case; build more"
+            )
+        found = list(self._each(model, asked, kind.declared(machine), machine, store))
+        own = self.of_sources(data, sources)
+        return self.record(**head(kind, data, own, machine), **self.summary(asked, found))
+
+    def of_sources(self, data: Path, sources: Sequence[str]) -> Sequence[str]:
+        """Those of the sources that it looks for images in."""
+        return sources
+
+    @property
+    def folder(self) -> Path:
+        """Where its records lie."""
+        return MEASURED / self.name
+
+    def keys(
+        self, model: str, data: Path, sources: Sequence[str], options: StudyOptions, machine: Machine
+    ) -> set[str]:
+        """The units that `measure` with these arguments would keep.
+
+        Raises:
+            InputError: as `measure`; of the weights nothing is read.
+        """
+        kind = models.kind(model)
+        if self.limits(kind, machine):
+            return set()
+        declared = kind.declared(machine)
+        return {self._key(declared, one, one.row()) for one in self.asked(data, sources, options)}
+
+    def _each(
+        self,
+        model: str,
+        asked: Sequence[Asked],
+        declared: Declaration,
+        machine: Machine,
+        store: Units | None,
+    ) -> Iterator[Found]:
+        for one in tqdm(asked, desc=f"{self.title}, {model}", unit=" image", disable=None):
+            row = one.row()
+            unit = self._key(declared, one, row)
+            if store is not None and store.has(unit):
+                yield self._kept(store.path(unit) / _FOUND)
+                continue
+            segmenter, subject = models.get(model, machine), subjects.read(row)
+            with on_image(model, subject.image_id):
+                found = self.of_image(segmenter, subject, one.how)
+            if store is not None:
+                with store.write(unit) as folder:
+                    (folder / _FOUND).write_bytes(self.kind.dump_json(found))
+            yield found
+
+    def _key(self, declared: Declaration, asked: Asked, row: Mapping[str, Any]) -> str:
+        content = hashlib.sha256(json.dumps(row["objects"], sort_keys=True).encode())
+        for column in ("image", "mask"):
+            content.update(hashlib.sha256(row[column]["bytes"]).digest())
+        return key(
+            study=self.name,
+            version=self.version,
+            model=declared.decides,
+            image=row["image_id"],
+            content=content.hexdigest(),
+            how=dict(asked.how),
+        )
+
+    def _kept(self, path: Path) -> Found:
+        try:
+            found: Found = self.kind.validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            raise InputError(f"{path}: damaged; delete {path.parent} and run again") from None
+        return found

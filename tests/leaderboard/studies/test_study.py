@@ -1,0 +1,126 @@
+"""What every study keeps: killed and begun again, it asks for the rest alone and finds the same."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cosmos1050k.errors import InputError
+from cosmos1050k.units import Units
+from leaderboard import models
+from leaderboard.machine import Machine
+from leaderboard.models.base import ALL, Candidates, Segmenter
+from leaderboard.strategies import Prompts
+from leaderboard.studies.every import STUDIES
+from leaderboard.studies.options import StudyOptions
+from leaderboard.studies.study import STAGE, Study
+from tests.leaderboard import dataset
+from tests.leaderboard.segmenters import candidates, declaration
+
+OPTIONS = StudyOptions(images=3, grid_images=3, everything_grid=(2, 3), click_objects=2, clicks=3)
+
+
+class Halves(Segmenter):
+    """Offers the halves of a picture; is killed at the image after `left` more."""
+
+    declaration = declaration("halves", applies=ALL)
+    embedded: int
+    left: int
+
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[int, int]]:
+        if not type(self).left:
+            raise KeyboardInterrupt
+        type(self).left -= 1
+        type(self).embedded += 1
+        return [image.shape[:2] for image in images]
+
+    def prompt(self, embedding: tuple[int, int], prompts: Prompts) -> Iterator[Candidates]:
+        given = prompts.boxes if prompts.points is None else prompts.points
+        assert given is not None
+        for _ in given:
+            yield candidates(_halves(embedding), (0.3, 0.2))
+
+    def everything(self, embedding: tuple[int, int], filters: Any = None) -> Iterator[NDArray[np.bool_]]:
+        yield from _halves(embedding)[: filters.points_per_side]
+
+
+def _halves(size: tuple[int, int]) -> list[NDArray[np.bool_]]:
+    left, top = np.zeros(size, bool), np.zeros(size, bool)
+    left[:, : size[1] // 2] = top[: size[0] // 2] = True
+    return [left, top]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    dataset.build(folder, "first", dataset.cases(4, slices=2))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def halves(monkeypatch: pytest.MonkeyPatch) -> type[Halves]:
+    monkeypatch.setattr(models, "kind", lambda _: Halves)
+    monkeypatch.setattr(models, "get", lambda *_: Halves())
+    Halves.embedded, Halves.left = 0, 1000
+    return Halves
+
+
+def measured(study: Study[Any], data: Path, store: Units | None, options: StudyOptions = OPTIONS) -> Any:
+    return study.measure("halves", data, ["first"], options, Machine(), store)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_a_killed_one_goes_on(study: Study[Any], data: Path, tmp_path: Path, halves: type[Halves]) -> None:
+    whole = measured(study, data, None)
+    assert whole.images == halves.embedded >= 3
+    store = Units(STAGE, tmp_path)
+    halves.embedded, halves.left = 0, 2
+    with pytest.raises(KeyboardInterrupt):
+        measured(study, data, store)
+    assert len(list(store.folder.iterdir())) == 2
+    halves.left = 1000
+    assert measured(study, data, store) == whole
+    assert halves.embedded == whole.images
+    assert measured(study, data, store) == whole
+    assert halves.embedded == whole.images
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_what_it_keeps_is_known(study: Study[Any], data: Path, tmp_path: Path) -> None:
+    store = Units(STAGE, tmp_path)
+    measured(study, data, store)
+    keys = study.keys("halves", data, ["first"], OPTIONS, Machine())
+    assert keys == {path.name for path in store.folder.iterdir()}
+    assert {path.name for path in store.folder.glob("*/*")} == {"found.json"}
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_another_model_or_image_is_asked_anew(
+    study: Study[Any], data: Path, tmp_path: Path, halves: type[Halves], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = study.keys("halves", data, ["first"], OPTIONS, Machine())
+    dataset.build(tmp_path, "first", dataset.cases(4, slices=2, seed=1))
+    assert not keys & study.keys("halves", tmp_path, ["first"], OPTIONS, Machine())
+    monkeypatch.setattr(halves, "declaration", halves.declaration.model_copy(update={"version": 2}))
+    assert not keys & study.keys("halves", data, ["first"], OPTIONS, Machine())
+
+
+def test_more_images_keep_those_that_were(data: Path, tmp_path: Path, halves: type[Halves]) -> None:
+    study = next(study for study in STUDIES if study.name == "correction")
+    store = Units(STAGE, tmp_path)
+    measured(study, data, store, OPTIONS.model_copy(update={"images": 2}))
+    assert halves.embedded == 2
+    assert measured(study, data, store).images == halves.embedded == 3
+
+
+def test_what_is_damaged_is_one_line(data: Path, tmp_path: Path) -> None:
+    store = Units(STAGE, tmp_path)
+    for study in STUDIES:
+        measured(study, data, store)
+        for path in store.folder.glob("*/found.json"):
+            path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(InputError, match=r"found\.json: damaged; delete \S+ and run again$"):
+            measured(study, data, store)
