@@ -35,7 +35,7 @@ class StudyObject(_Closed):
         box: [x0, y0, x1, y1], both ends inside.
     """
 
-    mask: str
+    mask: str = Field(pattern=r"^\d+_\d+\.png$")
     index: int = Field(ge=0)
     box: tuple[int, int, int, int]
     object: str
@@ -47,7 +47,7 @@ class StudyObject(_Closed):
 class StudyImage(_Closed):
     """An image by the name of its file and by that of its row; `sha256`: of the file."""
 
-    file: str
+    file: str = Field(pattern=r"^\d+\.png$")
     image_id: str
     case: str
     height: int
@@ -86,6 +86,8 @@ class Study(_Closed):
     def _of_its_sources(self) -> "Study":
         if {image.image_id.split("/")[0] for image in self.images} != set(self.sources):
             raise ValueError("sources are not those of its images")
+        if not {*self.phantoms, *self.closed} <= set(self.sources):
+            raise ValueError("phantoms or closed are none of its sources")
         return self
 
     @property

@@ -223,6 +223,9 @@ def test_a_mask_of_all_may_be_right_where_an_object_reaches_the_border(annotated
         ('"height": 120', '"height": 121', "001.png is another image than the dataset's 'first/case"),
         ('"index": 1', '"index": -1', "damaged or of another release; take it from the folder as exported"),
         ('"first": "', '"second": "', "damaged or of another release; take it from the folder as exported"),
+        ('"001.png"', '"../001.png"', "damaged or of another release; take it from the folder as exported"),
+        ('"001_1.png"', '"/001_1.png"', "damaged or of another release; take it from the folder as exported"),
+        ('"closed": [', '"closed": ["other"', "damaged or of another release; take it from the folder as"),
     ],
 )
 def test_a_study_that_was_changed_by_hand_is_refused(
