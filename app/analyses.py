@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from gradio.components.plot import PlotData
 
 from app import figures, links
+from app.events import QUIET
 from app.shown import said
 from app.table import Column, Table, Value, notes
 from cosmos1050k.errors import InputError
@@ -26,14 +27,6 @@ NONE = (
     '<p class="board-notice" role="note">There are no analyses yet: run <code>make repro</code>, '
     "then open this tab anew.</p>"
 )
-#: How events are answered: see `app.leaderboard`.
-_QUIET: dict[str, Any] = {
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "queue": False,
-    "preprocess": False,
-    "api_visibility": "private",
-}
 
 
 @dataclass(frozen=True)
@@ -86,8 +79,8 @@ def tab(opened: gr.Tab, reader: BoardReader, state: Path = STATE) -> None:
     """
     parts = _Parts(reader, state)
     shown = [parts.choice, parts.link, parts.body, parts.plot, parts.after]
-    opened.select(parts.started, None, shown, **_QUIET).then(None, js=links.FOLLOW)
-    parts.choice.input(parts.chosen, parts.choice, shown, **_QUIET).then(None, js=links.FOLLOW)
+    opened.select(parts.started, None, shown, **QUIET).then(None, js=links.FOLLOW)
+    parts.choice.input(parts.chosen, parts.choice, shown, **QUIET).then(None, js=links.FOLLOW)
 
 
 class _Parts:

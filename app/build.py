@@ -50,7 +50,7 @@ LOOK: dict[str, Any] = {
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     ),
     "css_paths": [
-        Path(__file__).with_name("style.css"),
+        *(Path(__file__).with_name(name) for name in ("style.css", "figures.css")),
         *(Path(__file__).parent / tab / "style.css" for tab in ("demo", "submit")),
     ],
     "footer_links": [],

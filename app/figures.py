@@ -1,4 +1,4 @@
-"""The board's figures, by Plotly. style.css gives their texts and grids Gradio's colours, light or dark."""
+"""The board's figures, by Plotly. figures.css gives their texts and grids Gradio's colours, light or dark."""
 
 import json
 from collections.abc import Mapping, Sequence

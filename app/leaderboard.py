@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from app import board, figures, links, overview, pages, pictures, ranking
+from app.events import QUIET
 from app.place import CHOOSERS, COLUMNS, HEEDED, MEASURES, SHOWN, TAB, VIEWS, Choices, Place, choices, fitted
 from app.shown import Shown
 from cosmos1050k.errors import InputError
@@ -99,7 +100,7 @@ def tab(app: gr.Blocks, reader: BoardReader, notices: gr.HTML, samples: Samples,
         samples, engine: whence the pictures of cases, and the masks of models on them.
     """
     parts = _Parts(reader, notices)
-    listen = partial(gr.on, **_QUIET, show_progress_on=parts.link)
+    listen = partial(gr.on, **QUIET, show_progress_on=parts.link)
     page_parts = [notices, parts.summary, parts.content, *parts.controls.values(), parts.build]
     listen([app.load], parts.opened, None, [*page_parts, *parts.shown])
     controls = list(parts.controls.values())
@@ -130,17 +131,6 @@ def tab(app: gr.Blocks, reader: BoardReader, notices: gr.HTML, samples: Samples,
         concurrency_id="pictures",
         api_visibility="private",
     )
-
-
-#: How events are answered: many viewers at once, without Gradio's queue. Progress is shown on one small
-#: component, though it is hidden: the browser copies all properties of those that it could be shown on.
-_QUIET: dict[str, Any] = {
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "queue": False,
-    "preprocess": False,
-    "api_visibility": "private",
-}
 
 
 class _Parts:

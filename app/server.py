@@ -144,7 +144,7 @@ def serve(options: Options, listening: socket.socket) -> None:
         log_level="warning",
         # A Space's proxy has no address to name; elsewhere only a proxy on this machine is believed.
         forwarded_allow_ips="*" if in_space() else None,
-        # Longer than a proxy keeps a connection (nginx: 60 s): else it asks over one that is just being closed.
+        # Longer than a proxy keeps it (nginx: 60 s), which else asks over a connection that is being closed.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
     )

@@ -64,11 +64,8 @@ def release(
             f"the board is of dataset {board['dataset_version']}, not of what is built; run `make repro`"
         )
     synthetic = [slug for slug, one in manifests.items() if one.phantom]
-    taken: dict[str, list[str]] = {model["name"]: [] for model in reader.models() if not model["submitted"]}
-    for run in reader.runs():
-        if run["model"] in taken and run["source"] not in synthetic:
-            taken[run["model"]].append(run["source"])
-    taken = {model: own for model, own in taken.items() if own}
+    true = {model: [slug for slug in own if slug not in synthetic] for model, own in reader.taken().items()}
+    taken = {model: own for model, own in true.items() if own}
     stays = tuple(Stays(f"scores on {slug}", "a phantom: its files are synthetic") for slug in synthetic)
     if not taken:
         return Release(tag, PATTERN, (), stays)

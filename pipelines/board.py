@@ -41,11 +41,7 @@ def main() -> None:
     terms.write(read)
     reader = BoardReader()
     board = reader.board()
-    taken: dict[str, list[str]] = {model["name"]: [] for model in reader.models() if not model["submitted"]}
-    for run in reader.runs():
-        if run["model"] in taken:
-            taken[run["model"]].append(run["source"])
-    replace_text(scores_card.CARD, scores_card.render(SCORES, taken, board["phantoms"]))
+    replace_text(scores_card.CARD, scores_card.render(SCORES, reader.taken(), board["phantoms"]))
     replace_text(SUMMARY, json.dumps(_summary(reader), indent=1) + "\n")
     replace_text(PLOTS / "dice.csv", _dice(reader))
     replace_text(PLOTS / "pareto.csv", _pareto(reader))

@@ -8,19 +8,12 @@ from gradio.blocks import Block
 
 from app import links
 from app.api_identity import NO_DESK
+from app.events import QUIET
 from app.shown import said
 from app.submit import layout
 from app.submit.actions import Actions
 from leaderboard.submissions.desk import Desk
 
-#: How events are answered: see `app.leaderboard`.
-_QUIET: dict[str, Any] = {
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "queue": False,
-    "preprocess": False,
-    "api_visibility": "private",
-}
 #: Stops a timer; opening the tab starts it again.
 _REST = "() => ({__type__: 'update', active: false})"
 #: Submissions that are copied and checked at once.
@@ -57,18 +50,18 @@ def _listen(submitting: gr.Tab, parts: layout.Parts, actions: Actions) -> None:
         event.then(None, js=links.FOLLOW)
 
     offered = [form.train, form.all, form.unknown]
-    follows(submitting.select(actions.start, asked, [*around, *offered], **_QUIET))
+    follows(submitting.select(actions.start, asked, [*around, *offered], **QUIET))
     for link in (parts.said, queue.table):
-        follows(link.select(actions.follow, asked, around, **_QUIET))
+        follows(link.select(actions.follow, asked, around, **QUIET))
     for trigger in (who.token.blur, who.token.submit, queue.whose.input, queue.refresh.click):
-        trigger(actions.look, asked, around, **_QUIET)
+        trigger(actions.look, asked, around, **QUIET)
     moving = [page.whole, page.head, page.pulse, page.rest, page.seen, page.timer, *page.buttons, queue.table]
-    page.timer.tick(actions.tick, [*asked, page.seen], moving, **{**_QUIET, "trigger_mode": "once"})
+    page.timer.tick(actions.tick, [*asked, page.seen], moving, **{**QUIET, "trigger_mode": "once"})
 
     defaults = [form.preprocessing, form.candidates, form.made_for]
     # Not its input, which is also told of when somebody passes by with the Tab key.
-    form.architecture.select(actions.fit, form.architecture, defaults, **_QUIET)
-    form.where.input(actions.place, form.where, [parts.at_file, parts.at_hub], **_QUIET)
+    form.architecture.select(actions.fit, form.architecture, defaults, **QUIET)
+    form.where.input(actions.place, form.where, [parts.at_file, parts.at_hub], **QUIET)
     follows(
         parts.send.click(
             actions.submit,
@@ -81,10 +74,10 @@ def _listen(submitting: gr.Tab, parts: layout.Parts, actions: Actions) -> None:
             api_visibility="private",
         )
     )
-    page.withdraw.click(actions.withdraw, asked, around, js=_SURE, **_QUIET)
-    page.requeue.click(actions.requeue, asked, around, **_QUIET)
-    page.hide.click(actions.hide, asked, around, **_QUIET)
-    page.unhide.click(actions.unhide, asked, around, **_QUIET)
+    page.withdraw.click(actions.withdraw, asked, around, js=_SURE, **QUIET)
+    page.requeue.click(actions.requeue, asked, around, **QUIET)
+    page.hide.click(actions.hide, asked, around, **QUIET)
+    page.unhide.click(actions.unhide, asked, around, **QUIET)
 
 
 def _components(part: object) -> list[Block]:

@@ -333,6 +333,14 @@ class BoardReader:
         """Per (one) model and source: version, device, date, duration, what failed."""
         return self.rows("select * from runs where ? is null or model = ? order by all", model, model)
 
+    def taken(self) -> dict[str, list[str]]:
+        """The platform's models, submitted ones aside → the sources whose scores are on the board."""
+        found: dict[str, list[str]] = {row["name"]: [] for row in self.models() if not row["submitted"]}
+        for run in self.runs():
+            if run["model"] in found:
+                found[run["model"]].append(run["source"])
+        return found
+
     def key(self, model: str) -> dict[str, Any]:
         """What decides on a model's scores: `protocol_version`; `version` and `weights_sha256` (null: it has
         none) of the model; `device` and `dtype`; `sources`, the version of each.

@@ -134,4 +134,4 @@ def test_the_notice_is_readable_in_a_picture_taken_home() -> None:
     assert contrast(colour, "#ffffff") >= 4.5  # WCAG 2, of text
     assert (
         contrast(colour, "#0b0f19") >= 3.9
-    )  # no colour has 4.5 on both; on the page style.css gives another
+    )  # no colour has 4.5 on both; on the page figures.css gives another
