@@ -15,15 +15,15 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from cosmos1050k.errors import BadFile, InputError
-from leaderboard import finetuned, models, weights
-from leaderboard.contamination import TrainedOn
+from leaderboard import finetuned, models, own_models, weights
 from leaderboard.models.base import Declaration, StrategyName
+from leaderboard.own_models import RECORD, NamedRecord
 
 CLICK_MODELS = Path("data/click_models")
-RECORD, GRAPH = "model.json", "model.onnx"
+GRAPH = "model.onnx"
 
 _CLICKED: tuple[StrategyName, ...] = ("S2", "S3", "S4")
 
@@ -32,7 +32,7 @@ Level = Annotated[float, Field(ge=-10, le=10)]
 Spread = Annotated[float, Field(gt=0, le=10)]
 
 
-class ClickModel(BaseModel):
+class ClickModel(NamedRecord):
     """What a click model's folder says of it.
 
     Args:
@@ -41,14 +41,10 @@ class ClickModel(BaseModel):
         file_sha256: of the graph.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = Field(pattern=f"^{weights.NAME}$")
     height: Side
     width: Side
     mean: tuple[Level, Level, Level] = (0.0, 0.0, 0.0)
     deviation: tuple[Spread, Spread, Spread] = (1.0, 1.0, 1.0)
-    description: str = Field(default="", pattern=r"^[^\r\n]*$", max_length=300)
-    trained_on: TrainedOn = TrainedOn()
     file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     @property
@@ -81,7 +77,7 @@ class ClickModel(BaseModel):
 
 def names() -> list[str]:
     """The folders of `data/click_models` that hold a model."""
-    return sorted(path.parent.name for path in CLICK_MODELS.glob(f"[!.]*/{RECORD}"))
+    return own_models.names(CLICK_MODELS)
 
 
 def record(name: str) -> ClickModel:
@@ -90,17 +86,7 @@ def record(name: str) -> ClickModel:
     Raises:
         InputError: there is none, or it is not one.
     """
-    file = CLICK_MODELS / name / RECORD
-    remedy = f"remove {CLICK_MODELS / name} and add the model again"
-    try:
-        found = ClickModel.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise BadFile(str(file), f"can't be read ({error.strerror})", remedy) from None
-    except ValidationError as error:
-        raise BadFile(str(file), ": ".join(filter(None, _first(error))), remedy) from None
-    if found.name != name:
-        raise BadFile(str(file), f"is the record of {found.name!r}", "give the folder that name")
-    return found
+    return own_models.read(ClickModel, CLICK_MODELS, name, "add")
 
 
 def verified(found: ClickModel) -> Path:
@@ -171,15 +157,9 @@ def _tried(file: Path, copy: Path, given: dict[str, object], side: int | None) -
         made = ClickModel.model_validate({**given, **sums})
         click_segmenter.tried(graph, made)
     except ValidationError as error:
-        field, problem = _first(error)
+        field, problem = own_models.first(error)
         option = "side" if field in ("height", "width") else field
         raise InputError(f"--{option}: {problem}") from None
     except click_segmenter.Unfit as error:
         raise BadFile(str(file), str(error), remedy) from None
     return made
-
-
-def _first(error: ValidationError) -> tuple[str, str]:
-    """The first field that is wrong, and what is wrong with it."""
-    first = error.errors()[0]
-    return str(first["loc"][0]) if first["loc"] else "", first["msg"]

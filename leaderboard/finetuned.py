@@ -10,17 +10,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cosmos1050k.errors import BadFile, InputError
-from leaderboard import models, weights
-from leaderboard.contamination import TrainedOn
+from leaderboard import models, own_models, weights
 from leaderboard.models.base import ALL, PROMPTED, PROMPTED_LIMITS, Declaration, StrategyName
+from leaderboard.own_models import RECORD, NamedRecord
 
 MODELS = Path("data/models")
-RECORD, WEIGHTS = "model.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 _SUM = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Finetuned(BaseModel):
+class Finetuned(NamedRecord):
     """What a finetuned model's folder says of it.
 
     Args:
@@ -31,15 +31,11 @@ class Finetuned(BaseModel):
         weights_sha256: of all tensors, those of the base included; a score's key holds it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = Field(pattern=f"^{weights.NAME}$")
     architecture: str
     base: str | None = None
     preprocessing: Literal["sam", "medsam"] = "sam"
     candidates: Literal[1, 3] = 3
     made_for: tuple[StrategyName, ...] = Field(default=ALL, min_length=1)
-    description: str = Field(default="", pattern=r"^[^\r\n]*$", max_length=300)
-    trained_on: TrainedOn = TrainedOn()
     checkpoint_sha256: str = _SUM
     weights_sha256: str = _SUM
 
@@ -106,7 +102,7 @@ class Base(BaseModel):
 
 def names() -> list[str]:
     """The folders of `data/models` that hold a model."""
-    return sorted(path.parent.name for path in MODELS.glob(f"[!.]*/{RECORD}"))
+    return own_models.names(MODELS)
 
 
 def is_name(name: str) -> bool:
@@ -120,18 +116,7 @@ def record(name: str) -> Finetuned:
     Raises:
         InputError: there is none, or it is not one.
     """
-    file = MODELS / name / RECORD
-    remedy = f"remove {MODELS / name} and make the model again"
-    try:
-        found = Finetuned.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise BadFile(str(file), f"can't be read ({error.strerror})", remedy) from None
-    except ValidationError as error:
-        field, problem = _first(error)
-        raise BadFile(str(file), f"{field}: {problem}" if field else problem, remedy) from None
-    if found.name != name:
-        raise BadFile(str(file), f"is the record of {found.name!r}", "give the folder that name")
-    return found
+    return own_models.read(Finetuned, MODELS, name, "make")
 
 
 def verified(found: Finetuned) -> tuple[Path, Path | None]:
@@ -215,7 +200,7 @@ def adopt(
         # The sum of the weights is known when they are made.
         draft = on_base(Finetuned(**given, checkpoint_sha256=weights.sha256(file), weights_sha256="0" * 64))
     except ValidationError as error:
-        field, problem = _first(error)
+        field, problem = own_models.first(error)
         option = f"--{field.replace('_', '-')}" if field else f"--name {name}"
         raise InputError(f"{option}: {problem}") from None
     with weights.alone(MODELS, name):
@@ -240,7 +225,7 @@ def described(file: Path, name: str, architecture: str, base: str | None, **more
         given = {"name": name, "architecture": architecture, "base": base, **more, **sums}
         return on_base(Finetuned.model_validate(given))
     except ValidationError as error:
-        field, problem = _first(error)
+        field, problem = own_models.first(error)
         raise InputError(f"{field or name}: {problem}") from None
 
 
@@ -250,13 +235,6 @@ def on_base(own: Finetuned) -> Finetuned:
         return own
     before = models.kind(own.base).declaration.trained_on
     return own.model_copy(update={"trained_on": own.trained_on.merged(before)})
-
-
-def _first(error: ValidationError) -> tuple[str, str]:
-    """The first field that is wrong, empty for the record as a whole, and what is wrong with it."""
-    first = error.errors()[0]
-    problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-    return str(first["loc"][0]) if first["loc"] else "", problem
 
 
 def _there(draft: Finetuned) -> bool:

@@ -13,6 +13,7 @@ from cosmos1050k import units
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import finetuned, weights
 from leaderboard.finetuned import Finetuned
+from leaderboard.own_models import RECORD
 from leaderboard.submissions.order import Beat, Order
 
 #: Runs its child, whose exit status says when the model is at fault: its standard output is JSON then.
@@ -64,7 +65,7 @@ def prepare(root: Path, job: Job, file: Path) -> Path:
         folder.chmod(0o755)
         model = _fresh(folder / finetuned.MODELS) / record.name
         model.mkdir()
-        (model / finetuned.RECORD).write_text(_text(record))
+        (model / RECORD).write_text(_text(record))
         _lend(file, model / finetuned.WEIGHTS)
         bases = _fresh(folder / weights.WEIGHTS)
         if base:
@@ -92,7 +93,7 @@ def job_of(folder: Path) -> Job:
 
 def write_record(record: Finetuned) -> None:
     """Puts another record of the model into the workspace that is the present folder."""
-    path = finetuned.MODELS / record.name / finetuned.RECORD
+    path = finetuned.MODELS / record.name / RECORD
     new = path.with_suffix(".new")
     new.write_text(_text(record))
     new.replace(path)

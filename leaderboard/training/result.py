@@ -16,8 +16,9 @@ from cosmos1050k import shards, sources
 from cosmos1050k.errors import BadFile, InputError
 from leaderboard import click_models, finetuned, models
 from leaderboard.contamination import TrainedOn
-from leaderboard.finetuned import RECORD, WEIGHTS, Base
+from leaderboard.finetuned import WEIGHTS, Base
 from leaderboard.models.base import PROMPTED, StrategyName
+from leaderboard.own_models import RECORD
 from leaderboard.sam import weights as states
 from leaderboard.training import lora
 from leaderboard.training.options import FinetuneOptions

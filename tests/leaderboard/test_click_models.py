@@ -21,6 +21,7 @@ from leaderboard.contamination import TrainedOn
 from leaderboard.demo.engine import Engine
 from leaderboard.demo.prompting import Offer, Picture, Prompt
 from leaderboard.models.base import Interactive
+from leaderboard.own_models import RECORD
 from leaderboard.strategies import NEGATIVE, PADDING, POSITIVE, STRATEGIES, Prompts, prompts
 from leaderboard.submissions import checkpoint
 from leaderboard.submissions.refusals import Refused
@@ -115,7 +116,7 @@ def test_names_are_taken_once(project: Path) -> None:
         models.kind("box")
     (CLICK_MODELS / "box").rename(CLICK_MODELS / "twice")
     (finetuned.MODELS / "twice").mkdir(parents=True)
-    (finetuned.MODELS / "twice" / finetuned.RECORD).write_text("{}")
+    (finetuned.MODELS / "twice" / RECORD).write_text("{}")
     with pytest.raises(
         InputError, match=r"^data/click_models/twice: a finetuned model has that name; rename"
     ):

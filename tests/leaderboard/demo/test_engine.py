@@ -22,6 +22,7 @@ from leaderboard.demo.prompting import Picture, Prompt
 from leaderboard.models.box import Box
 from leaderboard.models.grabcut import GrabCut
 from leaderboard.models.sam_nano import SamNano
+from leaderboard.own_models import RECORD
 from leaderboard.sam import everything, network
 from leaderboard.sam import weights as states
 from leaderboard.sam.segmenter import Sam
@@ -257,7 +258,7 @@ def write_model(seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in state(seed).items()}, folder / finetuned.WEIGHTS)
     record = finetuned.described(folder / finetuned.WEIGHTS, "mine", "tiny", None)
-    (folder / finetuned.RECORD).write_text(record.model_dump_json())
+    (folder / RECORD).write_text(record.model_dump_json())
 
 
 def test_a_model_made_anew_answers_for_itself(project: Path) -> None:
@@ -287,7 +288,7 @@ def test_what_is_here_is_offered(project: Path) -> None:
     assert (nano.everything, nano.feedback) == (True, True)
     write_model(0)
     assert "mine" in [offer.name for offer in engine.offers()]
-    (finetuned.MODELS / "mine" / finetuned.RECORD).write_text("{}")
+    (finetuned.MODELS / "mine" / RECORD).write_text("{}")
     assert list(offers) == [offer.name for offer in engine.offers()]
 
 
