@@ -37,10 +37,10 @@ test: $(DEV)      ## lint and the fast tests
 test-all: $(DEV)  ## lint and all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 lint tests-all
 
-tests-fast:
+tests-fast: $(DEV)
 	@$(TESTS) -m 'not slow'
 
-tests-all:
+tests-all: $(DEV)
 	@COSMOS_TEST_ALL=1 $(TESTS)
 
 lint: $(DEV)    ## style, types, and who may import whom

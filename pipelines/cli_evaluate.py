@@ -21,7 +21,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Instead, a safetensors file; it is checked and scored as a submission is."),
     ] = None,
-    arch: Annotated[
+    architecture: Annotated[
         str | None, typer.Option(help="With --weights: vit_b, vit_l, vit_h, medsam or nano.")
     ] = None,
     name: Annotated[
@@ -57,7 +57,7 @@ def evaluate(
         own: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
         if own and weights is None:
             raise InputError(f"--{next(iter(own)).replace('_', '-')}: only with --weights")
-        called = _called(model, weights, arch, name)
+        called = _called(model, weights, architecture, name)
         given = params.load()
         changes: dict[str, Any] = {"strategies": params.listed(strategies)} if strategies is not None else {}
         if device is not None:
@@ -77,11 +77,11 @@ def evaluate(
         if weights is None:
             describe(run(called, folder, target, sources=sources, cluster=given.runtime.cluster, **more))
         else:
-            own |= {"name": called, "architecture": arch, "licence": "none", "contact": "none"}
+            own |= {"name": called, "architecture": architecture, "licence": "none", "contact": "none"}
             describe(_own(weights, own, folder, target, sources, more))
 
 
-def _called(model: str | None, weights: Path | None, arch: str | None, name: str | None) -> str:
+def _called(model: str | None, weights: Path | None, architecture: str | None, name: str | None) -> str:
     """The name of what is scored.
 
     Raises:
@@ -90,11 +90,11 @@ def _called(model: str | None, weights: Path | None, arch: str | None, name: str
     from leaderboard.finetuned import is_name
 
     if weights is None:
-        if model is None or arch is not None or name is not None:
-            raise InputError("give --model MODEL, or --weights FILE and --arch vit_b")
+        if model is None or architecture is not None or name is not None:
+            raise InputError("give --model MODEL, or --weights FILE and --architecture vit_b")
         return model
-    if model is not None or arch is None:
-        raise InputError("--weights: needs --arch and no --model; see `cosmos evaluate --help`")
+    if model is not None or architecture is None:
+        raise InputError("--weights: needs --architecture and no --model; see `cosmos evaluate --help`")
     called = name if name is not None else weights.stem.lower()
     if not is_name(called):
         form = "small letters, digits, _ and -"

@@ -86,6 +86,13 @@ class Study(_Closed):
     def _of_its_sources(self) -> "Study":
         if {image.image_id.split("/")[0] for image in self.images} != set(self.sources):
             raise ValueError("sources are not those of its images")
+        for name, every in (
+            ("file", [image.file for image in self.images]),
+            ("image_id", [image.image_id for image in self.images]),
+            ("mask", [one.mask for image in self.images for one in image.objects]),
+        ):
+            if len(set(every)) < len(every):
+                raise ValueError(f"a {name} is there twice")
         if not {*self.phantoms, *self.closed} <= set(self.sources):
             raise ValueError("phantoms or closed are none of its sources")
         return self

@@ -45,7 +45,7 @@ class _Study(Study[list[dict[str, int]]]):
 
     name = CORRECTION.name
     title = "the effort to correct its masks"
-    kind = TypeAdapter(list[dict[str, int]])
+    finding = TypeAdapter(list[dict[str, int]])
     record = Correction
 
     def limits(self, kind: type[Segmenter], machine: Machine) -> str:
@@ -54,7 +54,7 @@ class _Study(Study[list[dict[str, int]]]):
 
     def asked(self, data: Path, sources: Sequence[str], options: StudyOptions) -> list[Asked]:
         board = BoardImages(data, sources)
-        return [Asked(board, place) for place in board.first(options.images)]
+        return [Asked(board, place, {"relax": RELAX}) for place in board.first(options.images)]
 
     def of_image(
         self, segmenter: Segmenter, subject: Subject, how: Mapping[str, Any]

@@ -142,7 +142,7 @@ class _Image(BaseModel):
 class _Study(Study[_Image]):
     name = GRIDS.name
     title = "the grid of everything"
-    kind = TypeAdapter(_Image)
+    finding = TypeAdapter(_Image)
     record = EverythingGrid
 
     def limits(self, kind: type[Segmenter], machine: Machine) -> str:

@@ -64,7 +64,7 @@ _Found = tuple[str, list[tuple[float, float]]]
 class _Study(Study[list[_Found]]):
     name = INTERACTIVE.name
     title = "clicks in turn"
-    kind = TypeAdapter(list[_Found])
+    finding = TypeAdapter(list[_Found])
     record = Clicks
 
     def limits(self, kind: type[Segmenter], machine: Machine) -> str:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.units import Units, key
-from leaderboard import models
+from leaderboard import models, score
 from leaderboard.board_images import BoardImages, Place
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.models.base import Declaration, Segmenter
@@ -53,16 +53,16 @@ class Study(ABC, Generic[Found]):
     """What is measured of a model besides its scores, on some of the board's images.
 
     Args:
-        name: of its units and of its records' folder; title: of what it measures, in words.
-        version: raised when the same image would give other findings.
-        kind: of what is found on one image; JSON can hold it.
+        name: of its records' folder, and part of its units' keys; title: of what it measures, in words.
+        version: raised when the same image would give other findings, and no key below says so.
+        finding: what is found on one image; JSON can hold it.
         record: of what it measures, as it is written.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     version: ClassVar[int] = 1
-    kind: ClassVar[TypeAdapter[Any]]
+    finding: ClassVar[TypeAdapter[Any]]
     record: ClassVar[type[Studied]]
 
     @abstractmethod
@@ -161,7 +161,7 @@ class Study(ABC, Generic[Found]):
                 found = self.of_image(segmenter, subject, one.how)
             if store is not None:
                 with store.write(unit) as folder:
-                    (folder / _FOUND).write_bytes(self.kind.dump_json(found))
+                    (folder / _FOUND).write_bytes(self.finding.dump_json(found))
             yield found
 
     def _key(self, declared: Declaration, asked: Asked, row: Mapping[str, Any]) -> str:
@@ -171,6 +171,7 @@ class Study(ABC, Generic[Found]):
         return key(
             study=self.name,
             version=self.version,
+            scoring=score.VERSION,
             model=declared.decides,
             image=row["image_id"],
             content=content.hexdigest(),
@@ -179,7 +180,7 @@ class Study(ABC, Generic[Found]):
 
     def _kept(self, path: Path) -> Found:
         try:
-            found: Found = self.kind.validate_json(path.read_bytes())
+            found: Found = self.finding.validate_json(path.read_bytes())
         except (OSError, ValidationError):
             raise InputError(f"{path}: damaged; delete {path.parent} and run again") from None
         return found

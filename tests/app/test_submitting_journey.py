@@ -43,7 +43,7 @@ def test_a_checkpoint_reaches_the_board(tmp_path: Path, page: Page) -> None:
 
 def _equal(made: Platform, file: Path, theirs: pa.Table) -> None:
     by_hand = made.folder / "by-hand"
-    command = ["evaluate", "--weights", str(file), "--arch", "nano", "--name", "ours"]
+    command = ["evaluate", "--weights", str(file), "--architecture", "nano", "--name", "ours"]
     command += ["--data", str(made.data), "--strategies", "S2,S5,S6", "--out", str(by_hand)]
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", *command], capture_output=True, text=True, check=False

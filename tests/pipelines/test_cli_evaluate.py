@@ -41,7 +41,7 @@ def cosmos(*arguments: object) -> tuple[int, str]:
 
 
 def test_it_gives_what_the_model_made_of_the_file_gets(folder: Path, file: Path) -> None:
-    status, output = cosmos("--weights", file, "--arch", "nano")
+    status, output = cosmos("--weights", file, "--architecture", "nano")
     assert status == 0, output
     assert "tuned: " in output
     assert "scores on 3 cases of first" in output
@@ -70,7 +70,7 @@ def test_what_a_submission_would_be_refused_for_is_told(folder: Path, file: Path
         ({"a": torch.zeros(1)}, "`cosmos convert` lists what does not match"),
     ):
         status, output = cosmos(
-            "--weights", orders.saved(content, folder / "bad.safetensors"), "--arch", "nano"
+            "--weights", orders.saved(content, folder / "bad.safetensors"), "--architecture", "nano"
         )
         assert status == 1
         assert output.startswith("error: ")
@@ -83,17 +83,23 @@ def test_what_a_submission_would_be_refused_for_is_told(folder: Path, file: Path
     ("arguments", "message"),
     [
         ([], "give --model MODEL, or --weights FILE"),
-        (["--model", "box", "--arch", "nano"], "give --model MODEL, or --weights FILE"),
-        (["--weights", "Tuned.safetensors"], "--weights: needs --arch"),
-        (["--weights", "Tuned.safetensors", "--arch", "nano", "--model", "box"], "no --model"),
-        (["--weights", "Tuned.safetensors", "--arch", "vit_x"], "architecture: "),
+        (["--model", "box", "--architecture", "nano"], "give --model MODEL, or --weights FILE"),
+        (["--weights", "Tuned.safetensors"], "--weights: needs --architecture"),
+        (["--weights", "Tuned.safetensors", "--architecture", "nano", "--model", "box"], "no --model"),
+        (["--weights", "Tuned.safetensors", "--architecture", "vit_x"], "architecture: "),
         (
-            ["--weights", "Tuned.safetensors", "--arch", "nano", "--name", "A b"],
+            ["--weights", "Tuned.safetensors", "--architecture", "nano", "--name", "A b"],
             "'A b' can't be a model's name",
         ),
-        (["--weights", "Tuned.safetensors", "--arch", "nano", "--name", "box"], "a model of the platform"),
-        (["--weights", "none.safetensors", "--arch", "nano"], "none.safetensors: "),
-        (["--weights", "Tuned.safetensors", "--arch", "nano", "--data", "nothing"], "no built source"),
+        (
+            ["--weights", "Tuned.safetensors", "--architecture", "nano", "--name", "box"],
+            "a model of the platform",
+        ),
+        (["--weights", "none.safetensors", "--architecture", "nano"], "none.safetensors: "),
+        (
+            ["--weights", "Tuned.safetensors", "--architecture", "nano", "--data", "nothing"],
+            "no built source",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], message: str, folder: Path, file: Path) -> None:

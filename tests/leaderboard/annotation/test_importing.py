@@ -225,7 +225,7 @@ def test_a_mask_of_all_may_be_right_where_an_object_reaches_the_border(annotated
         ('"first": "', '"second": "', "damaged or of another release; take it from the folder as exported"),
         ('"001.png"', '"../001.png"', "damaged or of another release; take it from the folder as exported"),
         ('"001_1.png"', '"/001_1.png"', "damaged or of another release; take it from the folder as exported"),
-        ('"closed": [', '"closed": ["other"', "damaged or of another release; take it from the folder as"),
+        ('"closed": [', '"closed": ["other",', "damaged or of another release; take it from the folder as"),
     ],
 )
 def test_a_study_that_was_changed_by_hand_is_refused(
@@ -236,6 +236,14 @@ def test_a_study_that_was_changed_by_hand_is_refused(
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=re.escape(f"study.json: {problem}")):
+        importing.read(annotated, built.data)
+
+
+def test_an_image_counts_once(built: Scored, annotated: Path) -> None:
+    path = annotated / "study.json"
+    study = json.loads(path.read_text())
+    path.write_text(json.dumps({**study, "images": [*study["images"], study["images"][0]]}))
+    with pytest.raises(InputError, match=r"study\.json: damaged or of another release"):
         importing.read(annotated, built.data)
 
 

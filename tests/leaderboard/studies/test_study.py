@@ -1,5 +1,6 @@
 """What every study keeps: killed and begun again, it asks for the rest alone and finds the same."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from cosmos1050k.errors import InputError
 from cosmos1050k.units import Units
-from leaderboard import models
+from leaderboard import models, score
 from leaderboard.machine import Machine
 from leaderboard.models.base import ALL, Candidates, Segmenter
 from leaderboard.strategies import Prompts
+from leaderboard.studies import correction
 from leaderboard.studies.every import STUDIES
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.study import STAGE, Study
@@ -21,6 +23,14 @@ from tests.leaderboard import dataset
 from tests.leaderboard.segmenters import candidates, declaration
 
 OPTIONS = StudyOptions(images=3, grid_images=3, everything_grid=(2, 3), click_objects=2, clicks=3)
+
+
+#: Study → its version, and the sum of what `Halves` finds.
+GOLDEN: dict[str, tuple[int, str]] = {
+    "everything_grid": (1, "6caac764a4b05737"),
+    "interactive": (1, "0791fb49ecd8be92"),
+    "correction": (1, "1028d372a9afc8d5"),
+}
 
 
 class Halves(Segmenter):
@@ -106,6 +116,43 @@ def test_another_model_or_image_is_asked_anew(
     assert not keys & study.keys("halves", tmp_path, ["first"], OPTIONS, Machine())
     monkeypatch.setattr(halves, "declaration", halves.declaration.model_copy(update={"version": 2}))
     assert not keys & study.keys("halves", data, ["first"], OPTIONS, Machine())
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_what_is_found_is_held_to_the_version(study: Study[Any], data: Path, tmp_path: Path) -> None:
+    # Other findings? Give the study's `version` a new number, or those that are kept stay.
+    store = Units(STAGE, tmp_path)
+    measured(study, data, store)
+    found = sorted(path.read_bytes() for path in store.folder.glob("*/found.json"))
+    assert (study.version, hashlib.sha256(b"".join(found)).hexdigest()[:16]) == GOLDEN[study.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("everything_grid", {"everything_grid": (2, 4)}),
+        ("interactive", {"clicks": 4}),
+        ("correction", {"relax": 6}),
+        ("correction", {"scoring": 99}),
+        ("correction", {"version": 99}),
+    ],
+)
+def test_what_decides_is_in_the_key(
+    name: str, changes: dict[str, Any], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = next(study for study in STUDIES if study.name == name)
+    keys = study.keys("halves", data, ["first"], OPTIONS, Machine())
+    options = OPTIONS
+    match changes:
+        case {"relax": relax}:
+            monkeypatch.setattr(correction, "RELAX", relax)
+        case {"scoring": version}:
+            monkeypatch.setattr(score, "VERSION", version)
+        case {"version": version}:
+            monkeypatch.setattr(type(study), "version", version)
+        case _:
+            options = OPTIONS.model_copy(update=changes)
+    assert not keys & study.keys("halves", data, ["first"], options, Machine())
 
 
 def test_more_images_keep_those_that_were(data: Path, tmp_path: Path, halves: type[Halves]) -> None:
