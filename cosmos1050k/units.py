@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from cosmos1050k.errors import InputError
 UNITS = Path("data/units")
 #: The file that every finished folder holds, of a built source and of a model's scores.
 MANIFEST = "manifest.json"
+_YOUNG_S = 86_400
 
 
 def key(**parts: Any) -> str:
@@ -41,9 +43,16 @@ class Units:
         return self.path(key).is_dir()
 
     def besides(self, keys: Collection[str]) -> Iterator[Path]:
-        """Folders that are none of these units: other ones, and what killed processes left half-written."""
-        if self.folder.is_dir():
-            yield from (path for path in sorted(self.folder.iterdir()) if path.name not in keys)
+        """Folders that are none of these units: other ones, and what killed processes left half-written.
+
+        What is half-written and younger than a day may be a living process's, and is not among them.
+        """
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.iterdir()):
+            hidden = path.name.startswith(".")
+            if path.name not in keys and not (hidden and time.time() - path.stat().st_mtime < _YOUNG_S):
+                yield path
 
     @contextmanager
     def write(self, key: str) -> Iterator[Path]:

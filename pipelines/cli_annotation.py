@@ -21,15 +21,13 @@ def export_annotation(
     data: Annotated[Path | None, typer.Option(help="Where the built sources lie.")] = None,
 ) -> None:
     """Write images and a model's masks for a study of people who annotate (the paper's table 7)."""
-    from leaderboard import models
     from leaderboard.annotation.export import export
-    from leaderboard.evaluate import EvaluateOptions, machine_of
     from leaderboard.store.read import BoardReader
+    from pipelines.machine import machine_here
 
     with stage.reported():
         given = params.load()
-        options = given.section("evaluate", EvaluateOptions)
-        machine = machine_of(models.kind(model), options, prompt_batch=given.runtime.prompt_batch)
+        machine = machine_here(model, given)
         study = export(model, out, BoardReader(), data or DATA, machine, images=images, seed=seed)
         pairs = {entry.pair for image in study.images for entry in image.objects}
         things = {entry.object for image in study.images for entry in image.objects}

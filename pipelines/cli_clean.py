@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cosmos1050k import index
+from cosmos1050k import disk, index
 from cosmos1050k.shards import DATA, built
 from cosmos1050k.units import Units
 from pipelines import params, stage
@@ -29,7 +29,8 @@ def clean(
             size = sum(map(_size, unused))
             if not dry_run:
                 for folder in unused:
-                    shutil.rmtree(folder)
+                    with disk.writing(folder):
+                        shutil.rmtree(folder)
             units = f"{len(unused)} unit{'' if len(unused) == 1 else 's'}"
             print(f"{name}: {word} {size / 1e6:,.3f} MB, {units}; {len(keys)} in use")
 
@@ -77,18 +78,16 @@ def _evaluate(given: params.Params) -> set[str]:
 
 
 def _studies(given: params.Params) -> set[str]:
-    from leaderboard import models
-    from leaderboard.evaluate import EvaluateOptions, machine_of
     from leaderboard.studies.every import STUDIES
     from leaderboard.studies.options import StudyOptions
+    from pipelines.machine import machine_here
 
     options = given.section("studies", StudyOptions)
-    evaluating = given.section("evaluate", EvaluateOptions)
     return {
         key
         for model in given.models
         for study in STUDIES
-        for key in study.keys(model, DATA, given.sources, options, machine_of(models.kind(model), evaluating))
+        for key in study.keys(model, DATA, given.sources, options, machine_here(model, given))
     }
 
 

@@ -19,16 +19,15 @@ def robustness(
     data: Annotated[Path | None, typer.Option(help="Where the built sources of params.yaml lie.")] = None,
 ) -> None:
     """Measure how much DICE a model loses when its prompts are shifted."""
-    from leaderboard import models
     from leaderboard import robustness as room
-    from leaderboard.evaluate import EvaluateOptions, machine_of
+    from leaderboard.evaluate import EvaluateOptions
+    from pipelines.machine import machine_here
 
     with stage.reported():
         given = params.load()
         options = given.section("evaluate", EvaluateOptions)
         asked = params.listed(strategies) if strategies is not None else options.strategies
-        machine = machine_of(models.kind(model), options, prompt_batch=given.runtime.prompt_batch)
-        found = room.measure(model, data or DATA, given.sources, asked, images, machine)
+        found = room.measure(model, data or DATA, given.sources, asked, images, machine_here(model, given))
         path = room.write(found)
         _describe(found)
         print(path)

@@ -1,21 +1,15 @@
 """Stage `latency`: how long one model takes."""
 
-from leaderboard import models
-from leaderboard.evaluate import EvaluateOptions, machine_of
 from leaderboard.latency import Latency, measure, write
 from leaderboard.strategies import STRATEGIES
 from pipelines import params, stage
+from pipelines.machine import machine_here
 from pipelines.params import Params
 
 
 def run(model: str, given: Params, *, everything: bool = False) -> None:
     """Measures a model where `evaluate` would run it, writes and prints what was found."""
-    machine = machine_of(
-        models.kind(model),
-        given.section("evaluate", EvaluateOptions),
-        prompt_batch=given.runtime.prompt_batch,
-    )
-    found = measure(model, machine, everything=everything)
+    found = measure(model, machine_here(model, given), everything=everything)
     path = write(found)
     describe(found)
     print(path)

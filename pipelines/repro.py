@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cosmos1050k import index, locks
+from cosmos1050k import disk, index, locks
 from cosmos1050k.errors import InputError
 from cosmos1050k.status import status
 from leaderboard.click_models import CLICK_MODELS
@@ -48,12 +48,15 @@ def whole(lock: Path) -> bool:
 def mend() -> None:
     """Restores the last valid `dvc.lock` if the present one is damaged, and drops a stale `rwlock`."""
     if LOCK.exists() and not whole(LOCK):
-        LOCK.unlink()
-        if VALID.exists():
-            shutil.copyfile(VALID, LOCK)
+        with disk.writing(LOCK):
+            if VALID.exists():
+                shutil.copyfile(VALID, LOCK)
+            else:
+                LOCK.unlink()
         print(f"{LOCK} was damaged by a killed run; {'restored' if VALID.exists() else 'started anew'}")
     if RUNNING.exists() and not _in_use(RUNNING):
-        RUNNING.unlink()
+        with disk.writing(RUNNING):
+            RUNNING.unlink()
 
 
 def _in_use(note: Path) -> bool:
@@ -73,10 +76,8 @@ def _in_use(note: Path) -> bool:
 def keep() -> None:
     """Remembers `dvc.lock` while it is whole."""
     if LOCK.exists() and whole(LOCK):
-        VALID.parent.mkdir(parents=True, exist_ok=True)
-        temporary = VALID.with_suffix(".new")
-        shutil.copyfile(LOCK, temporary)
-        temporary.replace(VALID)
+        with disk.replacing(VALID) as new:
+            shutil.copyfile(LOCK, new)
 
 
 def main() -> None:
@@ -90,22 +91,20 @@ def alone() -> Iterator[None]:
     """Only one at a time: two would index, mend and publish across each other.
 
     Raises:
-        InputError: another process is at it.
+        InputError: another process is at it, or the disk does not take the lock.
     """
-    BUSY.parent.mkdir(parents=True, exist_ok=True)
-    with BUSY.open("w") as held:
+    with disk.writing(BUSY):
+        BUSY.parent.mkdir(parents=True, exist_ok=True)
+        held = BUSY.open("w")
+    with held:
         locks.take(held, "`make repro` is running here already; wait until it has ended")
         yield
 
 
 def _run(given: params.Params) -> None:
-    for folder in (
-        MODELS,
-        CLICK_MODELS,
-        MEASURED,
-        SUBMISSIONS,
-    ):  # stages depend on them, with or without something in them
-        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (MODELS, CLICK_MODELS, MEASURED, SUBMISSIONS):
+        with disk.writing(folder):  # stages depend on it, with or without something in it
+            folder.mkdir(parents=True, exist_ok=True)
     pulled = [slug for slug in given.sources if is_pulled(slug)]
     for slug in given.sources:
         if slug in pulled:

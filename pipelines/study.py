@@ -3,24 +3,19 @@
 from cosmos1050k.shards import DATA
 from cosmos1050k.units import Units
 from leaderboard import measurements, models
-from leaderboard.evaluate import EvaluateOptions, machine_of
 from leaderboard.studies.every import STUDIES
 from leaderboard.studies.options import StudyOptions
 from leaderboard.studies.record import Failed, head
 from leaderboard.studies.study import STAGE
 from pipelines import params, stage
+from pipelines.machine import machine_here
 
 
 def main() -> None:
     model = stage.argument("python -m pipelines.study MODEL")
     given = params.load()
     options = given.section("studies", StudyOptions)
-    machine = machine_of(
-        models.kind(model),
-        given.section("evaluate", EvaluateOptions),
-        image_batch=given.runtime.image_batch,
-        prompt_batch=given.runtime.prompt_batch,
-    )
+    machine = machine_here(model, given)
     for study in STUDIES:
         try:
             found = study.measure(model, DATA, given.sources, options, machine, Units(STAGE))

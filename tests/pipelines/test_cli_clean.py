@@ -1,5 +1,6 @@
 """`cosmos clean` deletes what no stage would use again, and nothing else."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipelines import cli_clean
 from tests.conftest import ROOT
 
 UNITS = Path("data/units")
+EVERY = ("build", "attributes", "evaluate", "studies", "duplicates")
 
 
 def clean(*arguments: str) -> Result:
@@ -49,10 +51,13 @@ def units() -> set[Path]:
 
 def test_what_is_used_stays_and_all_else_goes(used: set[Path]) -> None:
     assert {path.parent.name for path in used} == {"build", "attributes", "evaluate", "studies"}
-    for stage in ("build", "attributes", "evaluate", "studies", "duplicates"):
+    for stage in EVERY:
         (UNITS / stage / ("0" * 32)).mkdir(parents=True)
         (UNITS / stage / ("0" * 32) / "rows.parquet").write_bytes(bytes(500_000))
         (UNITS / stage / f".{'1' * 32}.killed").mkdir()
+        os.utime(UNITS / stage / f".{'1' * 32}.killed", (0, 0))
+        (UNITS / stage / f".{'2' * 32}.written").mkdir()
+    written = {UNITS / stage / f".{'2' * 32}.written" for stage in EVERY}
     before = units()
     found = clean("--dry-run")
     assert found.exit_code == 0, found.output
@@ -60,7 +65,7 @@ def test_what_is_used_stays_and_all_else_goes(used: set[Path]) -> None:
     assert units() == before
     found = clean()
     assert "duplicates: freed 0.500 MB, 2 units; 3 in use\n" in found.output
-    assert units() == used
+    assert units() == used | written
 
 
 def test_units_of_another_protocol_and_of_models_that_are_not_listed_go(used: set[Path]) -> None:

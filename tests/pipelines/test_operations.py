@@ -34,7 +34,7 @@ from leaderboard.submissions.restore import restore
 from leaderboard.submissions.terms import Limits
 from leaderboard.submissions.tokens import Tokens
 from leaderboard.submissions.weights_folder import WeightsFolder
-from pipelines import cli
+from pipelines import cli, repro
 from tests import phantoms
 from tests.app import boards
 from tests.conftest import ROOT
@@ -106,6 +106,21 @@ def of_build(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Write
 
     act()
     return Writer(act, lambda: (content(out), list(store.rglob(".*")), shards.load_manifest(out)))
+
+
+def of_repro(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
+    """What `make repro` itself writes, before and after DVC's run."""
+    held, lock, valid = (disk.folder / name for name in ("repro.lock", "dvc.lock", "valid/dvc.lock"))
+    for name, path in (("BUSY", held), ("LOCK", lock), ("VALID", valid)):
+        monkeypatch.setattr(repro, name, path)
+    shutil.copyfile(ROOT / "dvc.lock", lock)
+
+    def act() -> None:
+        with repro.alone():
+            repro.keep()
+
+    act()
+    return Writer(act, lambda: [(path.name, path.read_bytes()) for path in sorted(valid.parent.iterdir())])
 
 
 def of_evaluate(disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
@@ -243,6 +258,7 @@ WRITERS = (
     pytest.param(of_evaluate, marks=pytest.mark.slow),
     pytest.param(of_board, marks=pytest.mark.slow),
     pytest.param(of_publish, marks=pytest.mark.slow),
+    of_repro,
     of_queue,
     of_weights,
     of_tokens,
