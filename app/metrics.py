@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api_refusals import CODES, PREFIX, below, inner
 from cosmos1050k.errors import InputError
 from leaderboard.store.publish import CURRENT, named
+from leaderboard.submissions.backup import BACKED_UP
 from leaderboard.submissions.metrics import registry
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.states import FINAL, STATES
@@ -113,6 +114,7 @@ class _Looked(Collector):
         self._parts: dict[str, Callable[[], Iterator[Metric]]] = {"disk": self._disk, "board": self._board}
         if queue is not None:
             self._parts["queue"] = lambda: _submissions(queue)
+            self._parts["backup"] = self._backup
 
     def describe(self) -> Iterable[Metric]:
         return ()  # else it would be collected once, only to learn its names
@@ -144,6 +146,12 @@ class _Looked(Collector):
         usage = shutil.disk_usage(self._state)
         yield GaugeMetricFamily("cosmos_disk_free_bytes", "Free where the state lies.", usage.free)
         yield GaugeMetricFamily("cosmos_disk_bytes", "Size of that disk.", usage.total)
+
+    def _backup(self) -> Iterator[Metric]:
+        noted = self._state / BACKED_UP
+        told = "When `cosmos backup` last wrote one; 0: never."
+        when = noted.stat().st_mtime if noted.exists() else 0
+        yield GaugeMetricFamily("cosmos_backup_timestamp_seconds", told, when)
 
     def _board(self) -> Iterator[Metric]:
         shown = named(self._state / "boards" / CURRENT)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -61,6 +62,8 @@ def found() -> dict[str, Any]:
 
 def _git() -> dict[str, Any]:
     try:
+        if Path(_answer("rev-parse", "--show-toplevel")).resolve() != Path.cwd().resolve():
+            raise InputError("this folder is no clone, but lies in another project's")
         commit = _answer("rev-parse", "--verify", "HEAD")
         changed = _answer("status", "--porcelain")
     except InputError as error:

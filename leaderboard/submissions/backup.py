@@ -32,6 +32,8 @@ from leaderboard.submissions.weights_folder import WEIGHTS
 BOARDS = "boards"
 #: The last member of an archive: what must be in it.
 CONTENTS = "backup.json"
+#: An empty file of the state; its time is that of the last backup.
+BACKED_UP = "backed_up"
 _PATIENCE_S = 60
 #: How often a folder is looked for that is being replaced, and how long is waited in between.
 _TRIES, _PAUSE_S = 10, 0.05
@@ -82,6 +84,7 @@ def backup(state: Path, target: Path) -> Contents:
             os.fsync(stream.fileno())
         new.replace(target)
         sync_folder(target.parent)
+        (state / BACKED_UP).touch()
     except sqlite3.Error as error:
         raise InputError(f"{state}: its queue or tokens can't be read ({error}); mend it") from None
     except OSError as error:

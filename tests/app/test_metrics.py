@@ -3,6 +3,7 @@
 import logging
 import re
 import socket
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.metrics import FIRST, OTHER, ROUTES, Counted, Metrics, route
 from cosmos1050k.errors import InputError
+from leaderboard.submissions.backup import backup
 from leaderboard.submissions.client import WorkServer
 from leaderboard.submissions.metrics import expose, of_worker
 from leaderboard.submissions.queue import Queue
@@ -187,6 +189,19 @@ def test_the_board_that_is_shown_is_told(metrics: Metrics, tmp_path: Path) -> No
     (boards / "current.duckdb").symlink_to("0123abcd.duckdb")
     published = told(metrics)("cosmos_board_published_timestamp_seconds", build="0123abcd")
     assert published == pytest.approx((boards / "0123abcd.duckdb").stat().st_mtime)
+
+
+def test_the_last_backup_is_told(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    metrics = Metrics(state, Queue(state))
+    name = "cosmos_backup_timestamp_seconds"
+    assert told(metrics)(name) == 0
+    with pytest.raises(InputError):
+        backup(state, tmp_path / "nowhere/a.tar")
+    assert told(metrics)(name) == 0
+    before = time.time()
+    backup(state, tmp_path / "a.tar")
+    assert before - 1 <= (told(metrics)(name) or 0) <= time.time()
 
 
 def test_every_alarm_is_of_numbers_that_there_are_and_is_explained(tmp_path: Path) -> None:

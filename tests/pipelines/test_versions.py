@@ -117,6 +117,13 @@ def test_without_git_it_says_the_rest(here: Path, monkeypatch: pytest.MonkeyPatc
     assert "\ncommit none: git can't be run (No such file or directory)\n" in told()
 
 
+def test_another_project_s_commit_is_not_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_CEILING_DIRECTORIES")
+    git(here.parent, "init", "-q")
+    git(here.parent, "commit", "-q", "--allow-empty", "-m", "another")
+    assert "\ncommit none: this folder is no clone, but lies in another project's\n" in told()
+
+
 def test_it_takes_no_heavy_library(here: Path) -> None:
     script = (
         "import sys; from pipelines.cli_version import version; version(); "

@@ -22,7 +22,7 @@ from cosmos1050k.errors import InputError
 from cosmos1050k.units import MANIFEST
 from leaderboard.evaluate import RunManifest, SourceRun
 from leaderboard.models.box import Box
-from leaderboard.submissions.backup import CONTENTS, backup
+from leaderboard.submissions.backup import BACKED_UP, CONTENTS, backup
 from leaderboard.submissions.desk import LOCK
 from leaderboard.submissions.queue import QUEUE, Queue
 from leaderboard.submissions.restore import restore
@@ -317,7 +317,7 @@ def test_a_queue_that_is_there_is_kept_unless_it_is_to_be_replaced(state: Path, 
     (found.before / f"{QUEUE}-wal").unlink()
     assert Queue(found.before).get(changed.id).state == "withdrawn"
     assert (state / "scores/README.md").read_text() == "of the project"
-    stays = ("making/leaderboard.duckdb", "scores/README.md")
+    stays = (BACKED_UP, "making/leaderboard.duckdb", "scores/README.md")
     assert files(found.before) == {name: before[name] for name in before if name not in stays}
 
 
