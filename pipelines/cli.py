@@ -96,24 +96,12 @@ def build(
 app.command()(cli_evaluate.evaluate)
 
 
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    private: Annotated[
-        bool, typer.Option("--private", help="Show pictures of sources that may not be passed on, too.")
-    ] = False,
-    workers: Annotated[
-        int, typer.Option(min=0, max=8, help="Processes here that score what is submitted.")
-    ] = 0,
-    metrics_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="127.0.0.1:PORT for Prometheus; default: none.")
-    ] = 0,
-) -> None:
-    """Start the app."""
-    command = [sys.executable, "-m", "app", "--host", host, "--port", str(port)]
-    command += ["--workers", str(workers), *(["--private"] if private else [])]
-    command += ["--metrics-port", str(metrics_port)]
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def serve(context: typer.Context) -> None:
+    """Start the app, with the options that `cosmos serve --help` lists."""
+    command = [sys.executable, "-m", "app", *context.args]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

@@ -63,7 +63,8 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path) -> None:
     assert prompts["done"] >= 10 * MINUTES
     told = f"{MINUTES:g} minutes, {prompts['done']} prompts, {submissions['done']} submissions"
     for name, (memory, files) in seen.items():
-        told += f"; {name}: {memory[-1][1] / 1e6:.0f} MB, {_slope(memory) * 60 / 1e6:+.2f} MB a minute"
+        told += f"; {name}: {memory[0][1] / 1e6:.0f} MB, then {memory[-1][1] / 1e6:.0f} MB"
+        told += f", {_slope(memory) * 60 / 1e6:+.2f} MB a minute"
         told += f", {files[-1][1]:.0f} files"
     sys.stdout.write(f"{told}\n")  # shown with `-s`
     for memory, files in seen.values():

@@ -83,7 +83,16 @@ def test_the_verbs_are_those_the_readme_names() -> None:
     assert all(f"cosmos {verb}" in readme for verb in [*VERBS, *GROUPS])
 
 
-@pytest.mark.parametrize("verb", VERBS)
+def test_serve_takes_what_the_app_takes(tmp_path: Path) -> None:
+    status, output, error = cosmos(tmp_path, "serve", "--help")
+    assert (status, error) == (0, "")
+    assert b"--root-path" in output
+    status, _, error = cosmos(tmp_path, "serve", "--max-upload", "none")
+    assert status == 2
+    assert error.endswith("error: argument --max-upload: 'none' is no whole number above 0\n")
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "serve"])
 def test_help_explains_itself(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
