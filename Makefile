@@ -27,7 +27,7 @@ app: $(BASE)    ## the board in a browser, at http://127.0.0.1:7860, and a worke
 	@python -m app --workers 1
 
 # More than cores, since tests wait for servers, browsers and time limits.
-TESTS := python -m pytest -n $$(python -c 'import os; print(os.cpu_count() * 2)') --dist loadfile \
+TESTS := python -m pytest -n $$(python -c 'import os; print(os.cpu_count() * 3 // 2)') --dist loadfile \
 	--no-loadscope-reorder
 
 # Lint takes one core for a minute: it goes beside the tests.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +227,12 @@ def _build_case(task: _Task) -> None:
 
     for name, size in task.sizes.items():
         path = task.paths[name]
-        if not path.is_file() or path.stat().st_size != size:
+        if not path.is_file():  # of a release that lies elsewhere, another machine may not see it
+            problem = f"not seen at {path} on {socket.gethostname()}"
+            raise BadFile(
+                name, problem, f"mount it there; if it was removed run `cosmos index {task.source}`"
+            )
+        if path.stat().st_size != size:
             raise BadFile(name, "changed since it was indexed", f"run `cosmos index {task.source}`")
     try:
         rows = rows_of(task.case, task.source, task.split, task.paths, task.sums, task.without)

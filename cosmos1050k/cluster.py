@@ -159,7 +159,7 @@ def _slots(ray: Any, kind: str) -> int:
     """How many tasks the cluster can run at a time.
 
     Raises:
-        InputError: none.
+        InputError: there is none of that kind.
     """
     found = int(ray.cluster_resources().get(kind, 0))
     if not found:

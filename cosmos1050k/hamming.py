@@ -39,9 +39,9 @@ def near_cases(
 ) -> NDArray[np.int64]:
     """Pairs of cases of two groups that hold hashes within `radius` bits of each other, M×2, sorted.
 
-    All are found whose nearest hashes differ in at most 13 bits, unless over 8 cases share three bytes, and
-    nearly all of the others; then of each case the CLOSEST are kept, and those it is one of the CLOSEST of.
-    Of a case that has several hashes in a bucket, one stands for them there.
+    All are found whose nearest hashes differ in at most 13 bits, unless over 8 cases share three bytes, or a
+    case has several hashes in a bucket, of which one stands for them; and nearly all of the others. Then of
+    each case the CLOSEST are kept, and those it is one of the CLOSEST of.
 
     Args:
         hashes: N×16; byte by byte of like value.
@@ -104,6 +104,7 @@ def _nearest(
     kept = np.zeros(len(hits), bool)
     sides = np.divmod(hits >> _DISTANCE_BITS, len(reach))
     own = np.concatenate([side << _DISTANCE_BITS | bits for side in sides]) << _HIT_BITS
+    assert len(own) <= 2**_HIT_BITS
     own |= np.arange(len(own))
     own.sort()  # a stable argsort is many times slower
     case = own >> (_HIT_BITS + _DISTANCE_BITS)

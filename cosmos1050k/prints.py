@@ -70,7 +70,8 @@ def _hashed(folder: Path, workers: int | None, store: units.Units) -> list[_Task
         unit="shard", here=workers == 1,
     ):  # fmt: skip
         if outcome.failure:
-            raise InputError(outcome.failure)
+            shard = "" if outcome.task.file in outcome.failure else f"{folder / outcome.task.file}: "
+            raise InputError(f"{shard}{outcome.failure}")
     return tasks
 
 

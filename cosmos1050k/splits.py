@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cosmos1050k.errors import InputError
@@ -54,7 +54,7 @@ class _Groups:
         return found
 
 
-@cache
+@lru_cache(maxsize=8)  # a table of lines that are tried is asked for once
 def _groups(path: Path) -> _Groups:
     """Reads groups.csv.
 

@@ -1,12 +1,15 @@
 """Stage `duplicates`: twins by content, and the lines that groups.csv lacks."""
 
 import csv
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cosmos1050k import duplicates
+from cosmos1050k.disk import write_all
 from cosmos1050k.duplicates import Found
+from cosmos1050k.errors import InputError
 from cosmos1050k.shards import DATA
 from cosmos1050k.splits import GROUPS
 from cosmos1050k.twin_groups import missing_lines
@@ -27,16 +30,23 @@ def run(slugs: Sequence[str], data: Path, out: Path, workers: int | None, groups
 
 
 def write(found: Found, lines: Sequence[str], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / TWINS).open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(
-            ["kind", "source", "patient", "other_source", "other_patient", "pictures", "of", "likeness"]
-        )
-        for twin in found.twins:
-            row = twin.kind, *twin.first, *twin.second, twin.pictures, twin.of, f"{twin.likeness:.3f}"
-            table.writerow(row)
-    (out / LINES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    """Writes both tables, or none.
+
+    Raises:
+        InputError: the disk does not take them, or `out` is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is no folder; choose another --out")
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["kind", "source", "patient", "other_source", "other_patient", "pictures", "of", "likeness"]
+    )
+    for twin in found.twins:
+        row = twin.kind, *twin.first, *twin.second, twin.pictures, twin.of, f"{twin.likeness:.3f}"
+        table.writerow(row)
+    missing = "".join(f"{line}\n" for line in lines)
+    write_all({out / TWINS: text.getvalue().encode(), out / LINES: missing.encode()})
 
 
 def describe(found: Found, lines: Sequence[str], out: Path) -> str:
