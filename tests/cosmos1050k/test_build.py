@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -208,6 +209,25 @@ def test_a_file_changed_after_it_was_indexed_is_refused(tmp_path: Path) -> None:
     victim = sorted(raw.glob("*_wm_*"))[0]
     victim.write_bytes(victim.read_bytes()[:-1])
     with pytest.raises(InputError, match="changed since it was indexed; run `cosmos index sample`"):
+        build.build("sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "u"))
+
+
+def test_a_file_that_a_machine_does_not_see_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = raw_copy(tmp_path)
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    victim = sorted(raw.glob("*_wm_*"))[0]
+    run = build.pool.run
+
+    def elsewhere(*arguments: Any, **options: Any) -> Any:
+        victim.unlink()
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(build.pool, "run", elsewhere)
+    with pytest.raises(
+        InputError, match=rf"not seen at {victim} on \S+; mount it there; if it was removed run"
+    ):
         build.build("sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "u"))
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cosmos1050k import duplicates, hamming, hashes, prints, units
+from cosmos1050k import duplicates, hamming, hashes, pool, prints, units
 from cosmos1050k.duplicates import Found, Twin
 from cosmos1050k.errors import InputError
 from cosmos1050k.prints import Patient
@@ -21,6 +21,7 @@ from cosmos1050k.shards import load_manifest
 from cosmos1050k.splits import group_of, split_of_group
 from cosmos1050k.twin_groups import missing_lines
 from pipelines import cli_duplicates
+from pipelines import duplicates as stage
 from tests.conftest import ROOT
 from tests.cosmos1050k import twins
 from tests.cosmos1050k.test_splits import groups
@@ -366,3 +367,21 @@ def test_rows_of_many_shards_keep_their_cases(tmp_path: Path) -> None:
         number = next(one for one, entry in enumerate(made) if entry.patient == seen.cases[case].patient[1])
         shown = made[number].slices[place][0]
         assert (small[picture] == hashes.thumbnail(shown)).all()
+
+
+def test_where_it_is_written_must_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("kept")
+    with pytest.raises(InputError, match=r"out: is no folder; choose another --out$"):
+        stage.write(Found(0, 0, (), (), frozenset()), [], tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_a_shard_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset.build(tmp_path, "first", dataset.cases(1))
+    monkeypatch.setattr(
+        prints.pool,
+        "run",
+        lambda _, tasks, **options: [pool.Outcome(tasks[0], None, "no result within 0 s")],
+    )
+    with pytest.raises(InputError, match=r"first/\S+\.parquet: no result within 0 s$"):
+        duplicates.find(tmp_path, ["first"], workers=1, store=units.Units("duplicates", tmp_path / "units"))
