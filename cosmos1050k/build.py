@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class _Task:
 
     case: Case
     source: str
+    root: Path
     split: str
     paths: dict[str, Path]
     sums: dict[str, str]
@@ -190,7 +192,7 @@ def _plan(
         )
         paths = {name: raw_files.get(name, root / name) for name in names}
         own_sizes = {name: sizes[name] for name in names}
-        tasks.append(_Task(case, source.slug, split, paths, own, own_sizes, store, key, without))
+        tasks.append(_Task(case, source.slug, root, split, paths, own, own_sizes, store, key, without))
     return tasks, skipped
 
 
@@ -227,7 +229,8 @@ def _build_case(task: _Task) -> None:
 
     for name, size in task.sizes.items():
         path = task.paths[name]
-        if not path.is_file():  # of a release that lies elsewhere, another machine may not see it
+        if not path.is_file():
+            _require_release(task)
             problem = f"not seen at {path} on {socket.gethostname()}"
             raise BadFile(
                 name, problem, f"mount it there; if it was removed run `cosmos index {task.source}`"
@@ -247,6 +250,20 @@ def _build_case(task: _Task) -> None:
         (folder / DIGEST).write_text(rows.digest)
         if task.without:
             (folder / LEFT_OUT).write_text(json.dumps(rows.left_out))
+
+
+def _require_release(task: _Task) -> None:
+    """Ends the build where this machine sees nothing of the release: it would lose every case of it.
+
+    Raises:
+        Fatal: it is missing, or the folder that it would be mounted at is empty.
+    """
+    if not task.root.is_dir() or next(task.root.iterdir(), None) is None:
+        place = os.path.realpath(task.root)  # of a link, what it leads to
+        raise pool.Fatal(
+            f"{socket.gethostname()}: sees no release of {task.source} at {place}; "
+            "mount it there, at the same place, and run it again"
+        )
 
 
 def _left_out(task: _Task) -> list[int]:

@@ -145,9 +145,10 @@ def _connected(cluster: Cluster, workers: int | None) -> Any:
             socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
         ray.init(address, include_dashboard=False, logging_level=logging.ERROR, **more)
     except Exception as error:  # of no closer class when it does not start in time
-        raise InputError(
-            f"runtime.ray_address: no cluster at {address} ({_line(error)}); start one by `ray start --head`"
-        ) from error
+        where = f"runtime.ray_address: no cluster at {address}", "start one by `ray start --head`"
+        if address == "local":
+            where = "runtime.engine: Ray did not start on this machine", "run it again, or say processes"
+        raise InputError(f"{where[0]} ({_line(error)}); {where[1]}") from error
     return ray
 
 

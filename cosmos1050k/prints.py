@@ -171,12 +171,30 @@ def _mapped(thumbnails: str) -> NDArray[np.uint8]:
     return found
 
 
+def _kept(part: _Task) -> NDArray[np.void]:
+    """A shard's prints.
+
+    Raises:
+        InputError: something else than `_hash` wrote them, or did away with a part.
+    """
+    unit = part.store.path(part.key)
+    try:
+        prints: NDArray[np.void] = np.load(unit / _PRINTS)
+        whole = (prints.dtype, prints.shape) == (hashes.PRINT, (part.rows,))
+        whole = whole and len(np.load(unit / _THUMBNAILS, mmap_mode="r")) == part.rows
+    except (OSError, ValueError, EOFError):
+        whole = False
+    if not whole:
+        raise InputError(f"{unit}: damaged; remove it and run it again")
+    return prints
+
+
 class Pictures:
     """The telling pictures of all cases, in the cases' order: where they are and what they look like."""
 
     def __init__(self, cases: Sequence[Case], parts: Sequence[_Task]) -> None:
         self.cases = cases
-        prints = np.concatenate([np.load(part.store.path(part.key) / _PRINTS) for part in parts])
+        prints = np.concatenate([_kept(part) for part in parts])
         self.number = len(prints)
         counts = [case.rows for case in cases]
         rows = np.concatenate([np.arange(case.first, case.first + case.rows) for case in cases])

@@ -21,7 +21,7 @@ TWINS, LINES = "twins.csv", "lines.csv"
 
 def run(slugs: Sequence[str], data: Path, out: Path, workers: int | None, groups: Path = GROUPS) -> None:
     """Looks for twins, writes them and the missing lines into `out`, and prints the lines alone on stdout."""
-    found = duplicates.find(data, slugs, groups=groups, workers=workers)
+    found = duplicates.find(data, list(dict.fromkeys(slugs)), groups=groups, workers=workers)
     lines = missing_lines(found, groups)
     write(found, lines, out)
     for line in lines:

@@ -3,10 +3,10 @@
 python -m tests.bench.duplicates [PICTURES [WORKERS]]
 """
 
+import argparse
 import csv
 import io
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -206,4 +206,8 @@ def _most() -> int:
 
 
 if __name__ == "__main__":
-    main(*([int(one) for one in sys.argv[1:]] + [PICTURES, None][len(sys.argv) - 1 :]))
+    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given.add_argument("pictures", nargs="?", type=int, default=PICTURES)
+    given.add_argument("workers", nargs="?", type=int, help="default: all cores")
+    asked = given.parse_args()
+    main(asked.pictures, asked.workers)

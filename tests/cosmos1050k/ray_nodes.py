@@ -3,11 +3,16 @@
 import os
 import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from cosmos1050k import cluster
 from cosmos1050k.pool import Cluster
+from cosmos1050k.units import Units
 from tests.conftest import ROOT
 
 _MEMORY = 80 * 2**20
@@ -57,6 +62,28 @@ class Nodes:
         """One node is gone from one moment to the next, with all that ran on it."""
         self._started.remove_node(self._others.pop(), allow_graceful=False)
 
+    @contextmanager
+    def losing_one(self, store: Units) -> Iterator[list[object]]:
+        """A node is lost as soon as something is in `store`; the value collects the tasks that go with it."""
+        lost: list[object] = []
+        found = cluster._found
+
+        def seen(ray: Any, ref: Any, task: Any) -> Any:
+            what = found(ray, ref, task)
+            if what is None:
+                lost.append(task)
+            return what
+
+        def lose() -> None:
+            until(lambda: any(store.folder.glob("[!.]*")))
+            self.lose()
+
+        with mock.patch.object(cluster, "_found", seen), ThreadPoolExecutor(1) as thread:
+            future = thread.submit(lose)
+            yield lost
+            future.result()
+        self.whole()
+
     def whole(self) -> None:
         """All are there again."""
         for cores in self._cores[len(self._others) :]:
@@ -73,6 +100,14 @@ class Nodes:
                 if last:
                     raise
         raise AssertionError
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
 
 
 def _free(count: int) -> list[int]:

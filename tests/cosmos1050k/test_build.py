@@ -231,6 +231,30 @@ def test_a_file_that_a_machine_does_not_see_is_said_so(
         build.build("sample", found, tmp_path / "out", raw=raw, store=units.Units("build", tmp_path / "u"))
 
 
+@pytest.mark.parametrize("left", ["an empty folder", "nothing"])
+def test_a_machine_that_does_not_see_the_release_ends_the_build(
+    left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = raw_copy(tmp_path)
+    found = index.scan(sources.get("sample").SOURCE, raw, memory=tmp_path / "seen")
+    store = units.Units("build", tmp_path / "u")
+    build.build("sample", found, tmp_path / "out", raw=raw, store=store)
+    before = content(tmp_path / "out")
+    run = build.pool.run
+
+    def elsewhere(function: Any, tasks: Any, **options: Any) -> Any:
+        shutil.rmtree(raw)
+        if left == "an empty folder":  # where nothing is mounted
+            raw.mkdir()
+        return run(function, tasks, **options)
+
+    monkeypatch.setattr(build.pool, "run", elsewhere)
+    shutil.rmtree(next(store.folder.glob("[!.]*")))
+    with pytest.raises(build.pool.Fatal, match=rf"sees no release of sample at {raw}; mount it there"):
+        build.build("sample", found, tmp_path / "out", raw=raw, store=store)
+    assert content(tmp_path / "out") == before
+
+
 def test_a_file_that_cannot_be_read_costs_its_cases_alone(tmp_path: Path) -> None:
     raw = raw_copy(tmp_path)
     victim = sorted(raw.iterdir())[0]  # gray matter, which every slab needs

@@ -14,7 +14,7 @@ import pytest
 from cosmos1050k import build, cluster, index, pool, sources, units
 from cosmos1050k.errors import InputError
 from cosmos1050k.pool import Cluster, Fatal, Outcome
-from tests.cosmos1050k.ray_nodes import Nodes
+from tests.cosmos1050k.ray_nodes import Nodes, until
 from tests.cosmos1050k.test_build import content
 from tests.cosmos1050k.test_pool import SLOW_S, late_first, troubled
 
@@ -145,6 +145,22 @@ def test_where_no_cluster_is_one_line_says_so(project: Path, address: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_a_local_ray_that_does_not_start_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def late(*_: Any, **__: Any) -> None:
+        raise Exception("The node timed out during startup.\nMore of it")
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError) as caught:
+        list(pool.run(abs, [1], workers=1, timeout_s=60, label="test", cluster=Cluster()))
+    assert str(caught.value) == (
+        "runtime.engine: Ray did not start on this machine (The node timed out during startup); "
+        "run it again, or say processes"
+    )
+
+
 def test_a_worker_runs_in_the_driver_s_folder_or_says_that_it_does_not_see_it(project: Path) -> None:
     with cluster._seen() as token:
         os.chdir("/")
@@ -241,14 +257,6 @@ def pids(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.isdigit()]
 
 
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came")
-
-
 def unit_of(task: tuple[Path, int]) -> None:
     """Writes its unit; from the fifth task on only when the gate is open."""
     folder, number = task
@@ -299,20 +307,13 @@ def test_a_lost_node_loses_nothing_and_doubles_nothing(nodes: Nodes, on_ray: Clu
 
 @pytest.mark.slow
 def test_a_build_that_loses_a_node_has_the_bytes_of_one_in_processes(
-    nodes: Nodes, on_ray: Cluster, tmp_path: Path, sample: Path
+    nodes: Nodes, on_ray: Cluster, tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = units.Units("build", tmp_path / "units")
     found = index.scan(sources.get("sample").SOURCE, memory=tmp_path / "seen")
-
-    def lose_one() -> None:
-        until(lambda: bool(list(store.folder.glob("[!.]*"))))
-        nodes.lose()
-
-    thread = threading.Thread(target=lose_one)
-    thread.start()
-    manifest = build.build("sample", found, tmp_path / "sample", cluster=on_ray, store=store)
-    thread.join()
-    nodes.whole()
+    with nodes.losing_one(store) as lost:
+        manifest = build.build("sample", found, tmp_path / "sample", cluster=on_ray, store=store)
+    assert lost
     assert manifest.skipped == ()
     assert content(tmp_path / "sample") == content(sample / "sample")
     kept = sample / "units/build"

@@ -276,6 +276,18 @@ def test_what_is_not_built_or_damaged_is_one_line(tmp_path: Path) -> None:
         find(data, groups(tmp_path))
 
 
+@pytest.mark.parametrize("file", ["prints.npy", "thumbnails.npy"])
+def test_a_damaged_unit_is_one_line(file: str, tmp_path: Path) -> None:
+    data, store = tmp_path / "data", units.Units("duplicates", tmp_path / "units")
+    dataset.build(data, "one", dataset.cases(1))
+    unit = next(store.path(task.key) for task in prints._hashed(data / "one", 1, store))
+    whole = (unit / file).read_bytes()
+    for damaged in (b"", whole[:-9], b"no array"):
+        (unit / file).write_bytes(damaged)
+        with pytest.raises(InputError, match=f"{unit}: damaged; remove it and run it again"):
+            prints.load(data, ["one"], workers=1, store=store)
+
+
 def told(
     patients: Iterable[Patient], *pairs: tuple[Patient, Patient], official: Iterable[Patient] = ()
 ) -> Found:
@@ -340,7 +352,7 @@ def test_the_verb_prints_lines_to_paste(project: Path) -> None:
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(cli_duplicates.duplicates)
-    result = CliRunner().invoke(app, ["one", "two", "--data", "data", "--workers", "1"])
+    result = CliRunner().invoke(app, ["one", "two", "one", "--data", "data", "--workers", "1"])
     assert result.exit_code == 0, result.output
     assert values(result.stdout.splitlines()) == ["two,p,one/a,no", "two,r,two/q,no"]
     assert "pictures 48, of them left out as blank 10; patients 5; twins exact 1, near 1" in result.stderr
