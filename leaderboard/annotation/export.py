@@ -27,7 +27,7 @@ from leaderboard.annotation.folder import (
     STUDY,
     TIME_COLUMNS,
     TIMES,
-    Study,
+    AnnotationStudy,
     StudyImage,
     StudyObject,
     name_of,
@@ -47,7 +47,7 @@ _SELECTION = SELECTIONS[0]
 
 def export(
     model: str, out: Path, reader: BoardReader, data: Path, machine: Machine, *, images: int, seed: int
-) -> Study:
+) -> AnnotationStudy:
     """Writes the folder `out`, whole or not at all, of any source, those too that may not be passed on.
 
     Args:
@@ -82,7 +82,7 @@ def export(
         slugs = {one.image_id.split("/")[0] for one in written}
         shown = Samples(data)
         declared = segmenter.declaration
-        study = Study(
+        study = AnnotationStudy(
             model=model,
             version=declared.version,
             weights_sha256=declared.weights_sha256,
@@ -192,7 +192,7 @@ def _written(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _tables(folder: Path, study: Study) -> None:
+def _tables(folder: Path, study: AnnotationStudy) -> None:
     """The objects, and the empty table of times."""
     box = ("x0", "y0", "x1", "y1")
     rows: list[Sequence[object]] = [("mask", "image", "object", "instance", "pair", "case", *box)]

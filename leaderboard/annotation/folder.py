@@ -56,7 +56,7 @@ class StudyImage(_Closed):
     objects: tuple[StudyObject, ...] = Field(min_length=1)
 
 
-class Study(_Closed):
+class AnnotationStudy(_Closed):
     """Of which model, weights and data a folder is, and how its images were chosen.
 
     Args:
@@ -83,7 +83,7 @@ class Study(_Closed):
     images: tuple[StudyImage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _of_its_sources(self) -> "Study":
+    def _of_its_sources(self) -> "AnnotationStudy":
         if {image.image_id.split("/")[0] for image in self.images} != set(self.sources):
             raise ValueError("sources are not those of its images")
         for name, every in (
@@ -114,7 +114,7 @@ def name_of(folder: Path) -> str:
     return name
 
 
-def load(folder: Path) -> tuple[Study, str]:
+def load(folder: Path) -> tuple[AnnotationStudy, str]:
     """A folder's `study.json`, and the sha256 of the file.
 
     Raises:
@@ -123,7 +123,7 @@ def load(folder: Path) -> tuple[Study, str]:
     path = folder / STUDY
     try:
         content = path.read_bytes()
-        return Study.model_validate_json(content), hashlib.sha256(content).hexdigest()
+        return AnnotationStudy.model_validate_json(content), hashlib.sha256(content).hexdigest()
     except OSError as error:
         problem = f"can't be read ({error.strerror})"
         raise InputError(f"{path}: {problem}; give a folder of `cosmos export-annotation`") from None

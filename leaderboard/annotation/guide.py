@@ -1,10 +1,18 @@
 """`README.md` of a study's folder: how to run the study."""
 
 from cosmos1050k.notices import notices
-from leaderboard.annotation.folder import ANNOTATIONS, IGNORE, IMAGES, OBJECTS, PRESEGMENTED, TIMES, Study
+from leaderboard.annotation.folder import (
+    ANNOTATIONS,
+    IGNORE,
+    IMAGES,
+    OBJECTS,
+    PRESEGMENTED,
+    TIMES,
+    AnnotationStudy,
+)
 
 
-def text(study: Study) -> str:
+def text(study: AnnotationStudy) -> str:
     """The guide of a study, for those who annotate and who lead them."""
     first = study.images[0]
     mask = first.objects[0].mask
@@ -59,7 +67,7 @@ It may be run as often as you like; table 7 of `make repro` shows the last.
 """
 
 
-def _warnings(study: Study) -> str:
+def _warnings(study: AnnotationStudy) -> str:
     """A quoted paragraph each, or nothing."""
     said = [str(one) for one in notices(tuple(study.sources), study.phantoms)]
     if study.closed:

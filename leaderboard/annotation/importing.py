@@ -19,7 +19,7 @@ from leaderboard.annotation.folder import (
     STUDY,
     TASKS,
     TIMES,
-    Study,
+    AnnotationStudy,
     StudyImage,
     StudyObject,
     Task,
@@ -132,14 +132,14 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*")) if folder.is_dir() else []
 
 
-def _strays(folder: Path, masks: _Masks, study: Study) -> Iterator[str]:
+def _strays(folder: Path, masks: _Masks, study: AnnotationStudy) -> Iterator[str]:
     known = {entry.mask for image in study.images for entry in image.objects}
     for path in _listed(folder / masks.place):
         if path.name not in known:
             yield f"{masks.place}/{path.name}: no mask of this study; name it as in {layout.OBJECTS}"
 
 
-def _of_times(study: Study, done: set[tuple[str, Task]], found: times.Times) -> Iterator[str]:
+def _of_times(study: AnnotationStudy, done: set[tuple[str, Task]], found: times.Times) -> Iterator[str]:
     """Work without a time, and times without work."""
     for who, task in sorted(done):
         own = found.get(who, {}).get(task, {})
@@ -154,7 +154,12 @@ def _of_times(study: Study, done: set[tuple[str, Task]], found: times.Times) -> 
 
 
 def _measured(
-    folder: Path, study: Study, data: Path, model: _Masks, people: Sequence[_Masks], only_check: bool
+    folder: Path,
+    study: AnnotationStudy,
+    data: Path,
+    model: _Masks,
+    people: Sequence[_Masks],
+    only_check: bool,
 ) -> list[str]:
     """Fills in the clicks of every image; a line for each mask that can't be used, after which none count."""
     samples = Samples(data, private=True)

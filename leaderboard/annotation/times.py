@@ -4,7 +4,7 @@ import csv
 import math
 from pathlib import Path
 
-from leaderboard.annotation.folder import TASKS, TIME_COLUMNS, TIMES, Study, Task
+from leaderboard.annotation.folder import TASKS, TIME_COLUMNS, TIMES, AnnotationStudy, Task
 
 #: Of one image in one task: less is a slip, more a clock that was left running.
 LEAST_SECONDS, MOST_SECONDS = 1, 3600
@@ -12,7 +12,7 @@ LEAST_SECONDS, MOST_SECONDS = 1, 3600
 Times = dict[str, dict[Task, dict[str, float]]]
 
 
-def read(folder: Path, study: Study) -> tuple[Times | None, list[str]]:
+def read(folder: Path, study: AnnotationStudy) -> tuple[Times | None, list[str]]:
     """The times that can be used, none of a table that can't be read, and a line for each that can't."""
     try:
         # With the mark that spreadsheets put first.

@@ -110,7 +110,7 @@ def test_the_same_board_and_seed_write_the_same_bytes(
 def test_a_folder_is_whole_or_not_there(
     built: Scored, reader: BoardReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(study: layout.Study) -> str:
+    def broken(study: layout.AnnotationStudy) -> str:
         raise RuntimeError("no power")
 
     monkeypatch.setattr(room.guide, "text", broken)
