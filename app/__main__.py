@@ -8,6 +8,7 @@ from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from app import memory
 from app.options import MEGABYTE, Options, for_space, host_and_port, in_space
 from cosmos1050k.errors import InputError
 
@@ -31,6 +32,7 @@ def main() -> None:
         listening = bound(given.host or host, port if given.port is None else given.port)
     except InputError as error:
         parser.error(str(error))
+    memory.give_back()
     from app.server import serve
 
     try:
