@@ -105,6 +105,7 @@ def write(
     schema = SCHEMA.with_metadata(told)
     with disk.replacing(target) as path, pq.ParquetWriter(path, schema, compression="zstd") as file:
         for task in tasks:
+            task.units.require(task.key)
             file.write_table(_read(task.units.path(task.key) / _UNIT).cast(schema))
 
 

@@ -90,13 +90,17 @@ def build(
     pending = [task for task in tasks if not store.has(task.key)]
     reused = len(tasks) - len(pending)
     label = f"build {slug} ({reused} kept)"
+    failed = set()
     for outcome in pool.run(
         _build_case, pending, workers=workers, timeout_s=case_timeout_s, label=label, cluster=cluster
     ):
         if outcome.failure:
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
-    built = [_finished(task) for task in tasks if store.has(task.key)]
-    left_out = {(task.case.case, number) for task in tasks for number in _left_out(task)}
+            failed.add(outcome.task.key)
+    built = [_finished(task) for task in tasks if task.key not in failed]
+    left_out = {
+        (task.case.case, number) for task in tasks if task.key not in failed for number in _left_out(task)
+    }
     unread = {entry.case for entry in skipped}
     lines = exclusions.of_slices(lines, left_out, unread, phantom=index.phantom)
     if not any(case.rows for case in built):
@@ -268,13 +272,14 @@ def _require_release(task: _Task) -> None:
 
 def _left_out(task: _Task) -> list[int]:
     """The slices that a finished task left out."""
-    if not task.without or not task.units.has(task.key):
+    if not task.without:
         return []
     found: list[int] = json.loads((task.units.path(task.key) / LEFT_OUT).read_text())
     return found
 
 
 def _finished(task: _Task) -> BuiltCase:
+    task.units.require(task.key)
     folder = task.units.path(task.key)
     return BuiltCase(
         case=task.case.case,

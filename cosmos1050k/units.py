@@ -17,6 +17,7 @@ from typing import Any
 
 from cosmos1050k import disk, locks
 from cosmos1050k.errors import InputError
+from cosmos1050k.pool import Fatal
 
 UNITS = Path("data/units")
 #: The file that every finished folder holds, of a built source and of a model's scores.
@@ -41,6 +42,18 @@ class Units:
 
     def has(self, key: str) -> bool:
         return self.path(key).is_dir()
+
+    def require(self, key: str) -> None:
+        """Of a unit that is finished, by this machine or another.
+
+        Raises:
+            Fatal: it is not seen here.
+        """
+        if not self.has(key):
+            raise Fatal(
+                f"{self.path(key)}: was finished and is not seen here: removed meanwhile, as by "
+                "`cosmos clean`, or on NFS without lookupcache=positive; run it again"
+            )
 
     def besides(self, keys: Collection[str]) -> Iterator[Path]:
         """Folders that are none of these units: other ones, and what killed processes left half-written.

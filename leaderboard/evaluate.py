@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -154,7 +154,7 @@ def evaluate(
         runs = {}
         for slug in scored:
             own = [task for task in tasks if task.part["source"] == slug]
-            table = _assembled(own, declaration, versions[slug])
+            table = _assembled(own, failures, declaration, versions[slug])
             pq.write_table(table, folder / f"{slug}.parquet", compression="zstd")
             lost = table.filter(pc.equal(table["status"], "failed"))["image_id"]
             runs[slug] = SourceRun(
@@ -283,7 +283,7 @@ def _run(
     kept = done = total - _images(pending)
     progress(done, total)
     label = f"evaluate {tasks[0].declaration.name} ({kept} images kept)" if tasks else "evaluate"
-    failures = {}
+    failures: dict[str, str] = {}
     chunks = plan.chunks(pending, _CHUNK_IMAGES[machine.device])
     while chunks:
         again: list[tuple[Task, ...]] = []
@@ -352,18 +352,21 @@ def _gpus() -> int:
     return gpus.count()
 
 
-def _assembled(tasks: Sequence[Task], declaration: Declaration, version: str) -> pa.Table:
-    """All scores of one source in the order of its cases; what has no unit is failed as a whole.
+def _assembled(
+    tasks: Sequence[Task], failures: Container[str], declaration: Declaration, version: str
+) -> pa.Table:
+    """All scores of one source in the order of its cases; what is among the failures is failed as a whole.
 
     The source's version and the case's patient are no part of a unit: they may change without its content.
     """
     tables = [score.SCORES_SCHEMA.empty_table()]
     for task in tasks:
-        if task.done:
-            table = pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA)
-        else:
+        if task.key in failures:
             rows = shards.read_case(task.folder, task.part, score.KEY_COLUMNS)
             table = score.failed(declaration, rows, task.strategies, version)
+        else:
+            task.units.require(task.key)
+            table = pq.read_table(task.units.path(task.key) / _UNIT, schema=score.SCORES_SCHEMA)
         tables.append(_filled(_filled(table, "source_version", version), "patient", task.part["patient"]))
     return pa.concat_tables(tables)
 

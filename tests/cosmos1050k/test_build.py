@@ -186,7 +186,7 @@ def test_a_fault_of_the_program_costs_its_case_alone(
 
     case = next(iter(sources.get("sample").cases(raw_copy(tmp_path))))
     monkeypatch.setattr(rows, "rows_of", faulty)
-    task = build._Task(case, "sample", "train", {}, {}, {}, units.Units("build", tmp_path), "key")
+    task = build._Task(case, "sample", tmp_path, "train", {}, {}, {}, units.Units("build", tmp_path), "key")
     with pytest.raises(BadFile, match=r"a fault of the program \(KeyError\); report it") as caught:
         build._build_case(task)
     assert caught.value.file == case.image
@@ -253,6 +253,29 @@ def test_a_machine_that_does_not_see_the_release_ends_the_build(
     with pytest.raises(build.pool.Fatal, match=rf"sees no release of sample at {raw}; mount it there"):
         build.build("sample", found, tmp_path / "out", raw=raw, store=store)
     assert content(tmp_path / "out") == before
+
+
+def test_a_finished_case_that_is_not_seen_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of NFS or a `cosmos clean` beside it: else the case would be lost without a word."""
+    found = index.scan(sources.get("sample").SOURCE, raw_copy(tmp_path), memory=tmp_path / "seen")
+    store = units.Units("build", tmp_path / "u")
+    lose_one(monkeypatch, store)
+    with pytest.raises(build.pool.Fatal, match=r"was finished and is not seen here: .*; run it again$"):
+        build.build("sample", found, tmp_path / "out", raw=tmp_path / "raw", store=store)
+    assert not (tmp_path / "out").exists()
+
+
+def lose_one(monkeypatch: pytest.MonkeyPatch, store: units.Units) -> None:
+    """One unit is gone as soon as all tasks have ended."""
+    run = build.pool.run
+
+    def losing(*arguments: Any, **options: Any) -> Any:
+        yield from run(*arguments, **options)
+        shutil.rmtree(next(store.folder.glob("[!.]*")))
+
+    monkeypatch.setattr(build.pool, "run", losing)
 
 
 def test_a_file_that_cannot_be_read_costs_its_cases_alone(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ import pytest
 
 from cosmos1050k import shards, units
 from cosmos1050k.errors import InputError
+from cosmos1050k.pool import Fatal
 from cosmos1050k.units import MANIFEST
 from leaderboard import models
 from leaderboard.evaluate import BoardRows, EvaluateOptions, RunManifest, evaluate
 from leaderboard.score import SCORES_SCHEMA, score
+from tests.cosmos1050k.test_build import lose_one
 from tests.leaderboard import dataset
 from tests.leaderboard.literal import slow_board
 
@@ -243,6 +245,15 @@ def test_a_case_without_an_answer_in_time_failed_and_is_tried_again(bench: Bench
     assert not again.sources["first"].failures
     assert "failed" not in bench.scores("first")["status"].to_pylist()
     assert again.sources["first"].scores == run.sources["first"].scores
+
+
+def test_a_finished_case_that_is_not_seen_is_no_failure_of_the_model(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_one(monkeypatch, units.Units("evaluate", bench.units))
+    with pytest.raises(Fatal, match=r"was finished and is not seen here: .*; run it again$"):
+        bench.run()
+    assert not bench.out.exists()
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(bench: Bench, tmp_path: Path) -> None:
