@@ -132,7 +132,7 @@ def _shown(reader: BoardReader, path: Path, changed: int, key: str) -> tuple[str
     found = reader.remembered(_published, path, changed)
     page = next(page for page in found.pages if page.key == key)
     figure = figures.drawn(go.Figure(json.loads(page.figure))) if page.figure else None
-    sentence = said(escape(page.sentence)) if page.sentence else ""
+    sentence = said(marked(page.sentence)) if page.sentence else ""
     missing = said(marked(page.missing)) if page.missing else ""
     if not page.columns:
         return f"<h2>{escape(page.title)}</h2>{sentence}{missing}", figure, ""

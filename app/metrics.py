@@ -47,9 +47,9 @@ def route(path: str) -> str:
 class Metrics:
     """The app's numbers; `registry` shows them."""
 
-    def __init__(self, state: Path, queue: Queue | None) -> None:
+    def __init__(self, state: Path, queue: Queue | None, *, read_only: bool = False) -> None:
         """Args:
-        queue: None: no submissions are taken.
+        queue: None: no submissions are taken, which is at fault unless the app is `read_only`.
         """
         self.registry = made = registry()
         told = "Requests answered; status none: nobody waited for the answer."
@@ -62,7 +62,7 @@ class Metrics:
             self.open.labels(label)
         for status in ("200", "204"):  # from the start: an alarm can't see the first step from nothing
             self.requests.labels(f"{PREFIX}/work/claim", status)
-        self.registry.register(_Looked(state, queue))
+        self.registry.register(_Looked(state, queue, read_only))
 
 
 class Counted:
@@ -107,14 +107,13 @@ class Counted:
 class _Looked(Collector):
     """What is looked up when it is asked for; a part that can't be had is missing, and said to be."""
 
-    def __init__(self, state: Path, queue: Queue | None) -> None:
-        self._state = state
+    def __init__(self, state: Path, queue: Queue | None, read_only: bool) -> None:
+        self._state, self._queue = state, queue
         #: Of each part that can't be had, what the log says of it already.
         self._lacks: dict[str, str] = {}
         self._parts: dict[str, Callable[[], Iterator[Metric]]] = {"disk": self._disk, "board": self._board}
-        if queue is not None:
-            self._parts["queue"] = lambda: _submissions(queue)
-            self._parts["backup"] = self._backup
+        if not read_only:  # also without a queue: that it is missing is what an alarm sees
+            self._parts |= {"queue": self._submissions, "backup": self._backup}
 
     def describe(self) -> Iterable[Metric]:
         return ()  # else it would be collected once, only to learn its names
@@ -152,6 +151,11 @@ class _Looked(Collector):
         told = "When `cosmos backup` last wrote one; 0: never."
         when = noted.stat().st_mtime if noted.exists() else 0
         yield GaugeMetricFamily("cosmos_backup_timestamp_seconds", told, when)
+
+    def _submissions(self) -> Iterator[Metric]:
+        if self._queue is None:
+            raise InputError("no submissions are taken since the app started, and the log says there why")
+        return _submissions(self._queue)
 
     def _board(self) -> Iterator[Metric]:
         shown = named(self._state / "boards" / CURRENT)

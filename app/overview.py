@@ -94,7 +94,8 @@ def modalities(reader: BoardReader, place: Place) -> Shown:
 
 def speed(reader: BoardReader, place: Place) -> Shown:
     """DICE against the time of an image."""
-    rows = [row for row in _ranked(reader, place) if row.milliseconds is not None]
+    ranked = _ranked(reader, place)
+    rows = [row for row in ranked if row.milliseconds is not None]
     points = [
         Timed(
             row.model,
@@ -108,7 +109,10 @@ def speed(reader: BoardReader, place: Place) -> Shown:
         if row.cell.dice is not None
     ]
     if not points:
-        return Shown(said("No model of these was timed. Run <code>cosmos latency MODEL</code> for one."))
+        own = {model["name"] for model in reader.models() if not model["submitted"]}
+        name = next((row.model for row in ranked if row.model in own), "MODEL")
+        command = f"<code>cosmos latency --model {escape(name)}</code>"
+        return Shown(said(f"No model of these was timed. Run {command}, then <code>make repro</code>."))
     table = Table(
         f"DICE against time under {board.title(place.strategy)}",
         board.file(reader.board(), "speed", place),

@@ -105,7 +105,7 @@ def _metrics(server: FastAPI, options: Options, desk: Desk | None) -> "Metrics":
     """What is counted for Prometheus, in front of all else."""
     from app.metrics import Counted, Metrics
 
-    metrics = Metrics(options.state, desk.queue if desk else None)
+    metrics = Metrics(options.state, desk.queue if desk else None, read_only=options.read_only)
     server.add_middleware(Counted, metrics=metrics)
     return metrics
 

@@ -1,4 +1,7 @@
-"""A few of the board's images, for what is measured on a few: spread over pairs, cases and slices."""
+"""A few test images of the board's sources, for what is measured on a few: over pairs, cases and slices.
+
+They are chosen anew: not each of them need be among the images that a pair has on the board.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -109,7 +112,7 @@ def _middles(length: int) -> Iterator[int]:
 
 
 def board_images(data: Path, sources: Sequence[str], images: int) -> pa.Table:
-    """The rows, `score.COLUMNS`, of so many images of the board, spread as `BoardImages.first` does.
+    """The rows, `score.COLUMNS`, of so many test images of sources, spread as `BoardImages.first` does.
 
     Raises:
         InputError: a source is not built, none has a test case, or no image shows an object that is scored.

@@ -82,7 +82,7 @@ def measure(
     Args:
         data: the folder that holds one folder per built source.
         strategies: those that don't apply, and everything, which has no prompt, are left out.
-        images: so many of the board, spread over pairs and cases.
+        images: so many test images of the sources, spread over pairs and cases.
         machine: where it runs; by default on the CPU.
 
     Raises:

@@ -69,7 +69,7 @@ def measure(
     """Scores the same images in every way this machine can, against float32, one by one, on the CPU.
 
     Args:
-        images: so many of the board, spread over pairs and cases.
+        images: so many test images of the sources, spread over pairs and cases.
 
     Raises:
         InputError: the model is unknown, its weights are missing, or a source is not built.

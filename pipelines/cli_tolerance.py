@@ -11,7 +11,7 @@ from pipelines import params, stage
 
 def tolerance(
     model: Annotated[str, typer.Option(help="A model; see `cosmos evaluate`.")],
-    images: Annotated[int, typer.Option(min=1, help="Images of the board to score.")] = 8,
+    images: Annotated[int, typer.Option(min=1, help="Test images to score.")] = 8,
     strategies: Annotated[str | None, typer.Option(help="Such as S2,S5; default: params.yaml's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the built sources of params.yaml lie.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Stage `study`: what is measured of one model besides its scores, on some of the board's images."""
+"""Stage `study`: what is measured of one model besides its scores, on test images of the board's sources."""
 
 from cosmos1050k.shards import DATA
 from cosmos1050k.units import Units
@@ -20,9 +20,9 @@ def main() -> None:
         try:
             found = study.measure(model, DATA, given.sources, options, machine, Units(STAGE))
         except Failed as error:  # the board and the other models are to come all the same
-            found = study.record(**head(models.kind(model), DATA, given.sources, machine), limits=str(error))
+            found = study.record(**head(models.kind(model), DATA, given.sources, machine), failed=str(error))
         measurements.write(found, study.folder)
-        extent = found.limits or f"{found.objects} objects on {found.images} images"
+        extent = found.failed or found.limits or f"{found.objects} objects on {found.images} images"
         print(f"{model}, {study.title}: {extent}")
 
 

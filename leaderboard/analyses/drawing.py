@@ -4,7 +4,7 @@ import base64
 import colorsys
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,19 @@ _ROW, _AROUND = 20, 150
 _PICTURE = 240
 #: A step around the circle of hues, by which none soon comes near another.
 _GOLDEN = (5**0.5 - 1) / 2
+
+Model = TypeVar("Model")
+
+
+def first(models: Sequence[Model], beside: int = 0) -> tuple[list[Model], str]:
+    """The models that a figure has room for, and a sentence if these are not all; else it is empty.
+
+    Args:
+        beside: so many other series are drawn, such as the paper's.
+    """
+    room = MOST - beside
+    told = f" The figure shows the first {room} models." if len(models) > room else ""
+    return list(models[:room]), told
 
 
 def figure(traces: Sequence[Any], across: str, up: str, height: int = 420) -> go.Figure:

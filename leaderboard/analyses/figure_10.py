@@ -27,8 +27,9 @@ def section(given: Given) -> Section:
     if not rows:
         return Section(_KEY, _TITLE, "", missing=NO_BOX)
     names = list(dict.fromkeys(row["model"] for row in rows))
+    shown, others = drawing.first(names)
     series = {}
-    for name in names[: drawing.MOST]:
+    for name in shown:
         own_rows = [row for row in rows if row["model"] == name]
         series[given.titled(name)] = {
             "x": [row["modality"] for row in own_rows],
@@ -41,7 +42,7 @@ def section(given: Given) -> Section:
         _TITLE,
         f"DICE of {plural(len(names), 'model')} under {BOX} on up to {given.on(most)}, in "
         f"{len({row['modality'] for row in rows})} {modalities_told}: every object counts the same, of the "
-        "best of a model's masks (oracle); a box spans the middle half, its whiskers all.",
+        f"best of a model's masks (oracle); a box spans the middle half, its whiskers all.{others}",
         table(
             modality=("Modality", "text", [row["modality"] for row in rows]),
             model=("Model", "text", [given.titled(row["model"]) for row in rows]),

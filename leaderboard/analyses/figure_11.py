@@ -19,14 +19,14 @@ _LACK = (
 
 def section(given: Given) -> Section:
     """An image of each source that may be shown: its objects, and one model's masks by every grid."""
-    found = table_5.measured(given)
+    found, failures = table_5.measured(given)
     if not found:
-        return Section(_KEY, _TITLE, "", missing=table_5.LACK)
+        return Section(_KEY, _TITLE, "", missing=failures.strip() or table_5.LACK)
     first = table_5.shown(given, found)
     samples = Samples(given.data)
     examples = [one for one in first.examples if samples.shows(one.source)]
     if not examples:
-        return Section(_KEY, _TITLE, "", missing=_LACK)
+        return Section(_KEY, _TITLE, "", missing=_LACK + failures)
     rows = [(one, own) for one in examples for own in one.grids]
     closed = len(first.examples) - len(examples)
     kept = f"; {plural(closed, 'source')} more may not be shown" if closed else ""
@@ -37,7 +37,7 @@ def section(given: Given) -> Section:
         f"source the image with the most objects among those of table 5, {plural(len(examples), 'image')}"
         f"{kept}. Left its objects, then all masks that pass SAM's filters, the smallest on top, each in a "
         "colour of its own, and its objects' mean DICE, each counting the same (oracle); the images are not "
-        f"the paper's.{table_5.nothing(first)}",
+        f"the paper's.{table_5.nothing(first)}{failures}",
         table(
             source=("Source", "text", [table_5.named(given, one.source) for one, _ in rows]),
             image=("Image", "text", [one.image_id for one, _ in rows]),

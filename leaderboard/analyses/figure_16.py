@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from leaderboard.analyses import drawing
-from leaderboard.analyses.given import Given, percent, plural
+from leaderboard.analyses.given import Given, failed, percent, plural
 from leaderboard.analyses.section import Section, table
 from leaderboard.studies.interactive import INTERACTIVE, REACHED, Course, read
 
@@ -15,11 +15,12 @@ _ALL = "All"
 
 def section(given: Given) -> Section:
     """Mean DICE after 1, 2, … clicks per model, and clicks until a mask is good, over all and per pair."""
-    every = [(one, one.overall) for one in given.studied(read, INTERACTIVE.name)]
-    found = [(one, overall) for one, overall in every if overall is not None]
+    every = given.studied(read, INTERACTIVE.name)
+    found = [(one, overall) for one in every if (overall := one.overall) is not None]
+    failures = failed(every)
     if not found:
         lack = "No model of the board that takes points was clicked at; run `make repro`."
-        return Section(_KEY, _TITLE, "", missing=lack)
+        return Section(_KEY, _TITLE, "", missing=failures.strip() or lack)
     pairs = list(dict.fromkeys(pair for one, _ in found for pair in one.pairs))
     rows: list[tuple[str, str, Course]] = [(_ALL, one.model, overall) for one, overall in found]
     rows += [
@@ -30,21 +31,19 @@ def section(given: Given) -> Section:
     ]
     courses = [course for *_, course in rows]
     most = max(len(overall.dice) for _, overall in found)
-    curves = [
-        _curve(given.titled(one.model), overall, place)
-        for place, (one, overall) in enumerate(found[: drawing.MOST])
-    ]
+    shown, others = drawing.first(found)
+    curves = [_curve(given.titled(one.model), overall, place) for place, (one, overall) in enumerate(shown)]
     after = [count for count in _AFTER if count < most] + [most]
     return Section(
         _KEY,
         _TITLE,
         f"DICE of {plural(len(found), 'model')} after each of {plural(most, 'click')} on up to "
         f"{plural(max(overall.objects for _, overall in found), 'object')} on "
-        f"{plural(max(one.images for one, _ in found), 'image')}, as many of each pair, of all its cases; "
-        "every object counts the same, the mask is the one that the model rates highest, and an object that "
-        "never reaches a share of the intersection over union counts with all clicks. A pixel may be clicked "
-        "at again, and nothing is averaged over flips, unlike with the methods' owners. The paper shows ten "
-        "organs in a plot alone, so its values can't stand beside these.",
+        f"{plural(max(one.images for one, _ in found), 'test image')}, as many of each pair, of all its "
+        "cases; every object counts the same, the mask is the one that the model rates highest, and an "
+        "object that never reaches a share of the intersection over union counts with all clicks. A pixel "
+        "may be clicked at again, and nothing is averaged over flips, unlike with the methods' owners. The "
+        f"paper shows ten organs in a plot alone, so its values can't stand beside these.{others}{failures}",
         table(
             pair=("Pair", "text", [pair for pair, *_ in rows]),
             model=("Model", "text", [given.titled(name) for _, name, _ in rows]),

@@ -100,7 +100,7 @@ def figure_18(given: Given) -> Section:
             rows.append((*found, percent(before), percent(after), percent(after - before)))
     names = list(dict.fromkeys(row[0] for row in rows))
     known = {(row[1], row[0]): row[6] for row in rows}
-    shown = [given.titled(one.name) for one in every][: drawing.MOST]
+    shown, others = drawing.first([given.titled(one.name) for one in every])
     series = {name: [known.get((name, pair)) for pair in names] for name in shown}
     columns = list(zip(*rows, strict=True))
     return Section(
@@ -108,7 +108,7 @@ def figure_18(given: Given) -> Section:
         title,
         f"DICE under {BOX} after finetuning minus before, each object of a pair counting the same (oracle): "
         f"{'; '.join(_gain(given, one, rows) for one in every)}. A finetuned model may know these sources "
-        "from its training.",
+        f"from its training.{others}",
         table(
             pair=("Pair", "text", columns[0]),
             model=("Model", "text", columns[1]),

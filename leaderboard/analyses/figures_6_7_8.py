@@ -23,7 +23,7 @@ def figure_6(given: Given) -> Section:
         return Section("figure_6", _FIGURE_6, "", missing=NO_PAIR)
     names = [model["name"] for model in given.models]
     rows.sort(key=lambda row: (names.index(row["model"]), row["strategy"]))
-    shown = names[: drawing.MOST]
+    shown, others = drawing.first(names)
     known = {(row["model"], row["strategy"]): row for row in rows}
     figure = drawing.panels(1, 2, ["DICE, %", "Hausdorff distance, px"], height=420)
     for place, model in enumerate(shown):
@@ -44,7 +44,6 @@ def figure_6(given: Given) -> Section:
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(rangemode="tozero")
     most = max(row["objects"] for row in rows)
-    others = f" The figure shows the first {drawing.MOST} models." if len(names) > drawing.MOST else ""
     return Section(
         "figure_6",
         _FIGURE_6,

@@ -1,6 +1,6 @@
 """What the analyses read: the published board, its objects' attributes, the paper's tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from cosmos1050k.errors import InputError
 from leaderboard import paper
 from leaderboard.contamination import CONTACTS
 from leaderboard.machine import MEASURED
+from leaderboard.robustness import Robustness
 from leaderboard.store import views
 from leaderboard.store.facts import EVERYTHING, ROUNDED
 from leaderboard.store.read import BoardReader
@@ -48,7 +49,7 @@ _DEMONSTRATION = "demonstration"
 _CLOSE = ("", "trained on the same source", "may know these cases")
 
 Floats = NDArray[np.float64]
-Record = TypeVar("Record", bound=Studied)
+Record = TypeVar("Record", bound=Studied | Robustness)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,12 @@ class Given:
         found = {row["model"] for row in self.reader.headlines(strategy=BOX)}
         real = [one for one in self.models if one["name"] in found and one["kind"] != _DEMONSTRATION]
         return str((real or self.models)[0]["name"])
+
+    @property
+    def example(self) -> str:
+        """The first model that a command can name: submitted ones are not on this machine."""
+        named = [one["name"] for one in self.models if not one["submitted"]]
+        return self.first if self.first in named else next(iter(named), "MODEL")
 
     @property
     def first_told(self) -> str:
@@ -166,18 +173,22 @@ class Given:
             list(EVERYTHING),
         )
 
-    def studied(self, read: Callable[[Path], Record], folder: str) -> list[Record]:
-        """What one of the studies found of the board's models, the best first: of their present weights, on
-        sources of this board.
+    def studied(
+        self, read: Callable[[Path], Record], folder: str, among: Container[str] | None = None
+    ) -> list[Record]:
+        """What was measured of the board's models, the best first: of their present weights, on sources of
+        this board.
 
         Args:
             folder: of the study, in `measured`.
+            among: names of models, whose records alone are read; by default all.
 
         Raises:
             InputError: a record is damaged.
         """
-        paths = [self.measured / folder / f"{model['name']}.json" for model in self.models]
-        found = [(model, read(path)) for model, path in zip(self.models, paths, strict=True) if path.exists()]
+        asked = [model for model in self.models if among is None or model["name"] in among]
+        paths = [self.measured / folder / f"{model['name']}.json" for model in asked]
+        found = [(model, read(path)) for model, path in zip(asked, paths, strict=True) if path.exists()]
         known = {"version", "weights_sha256", "device"}
         return [
             record
@@ -187,8 +198,9 @@ class Given:
         ]
 
     def scores(self, model: str, strategy: str) -> pa.Table:
-        """A model's scores on the board under a strategy: `object_id`, `pair`, `dice` (0…1), by "
-        "`object_id`."""
+        """A model's scores on the board under a strategy: `object_id`, `pair`, `dice` (0…1), in the order
+        of `object_id`.
+        """
         return self.reader.table(
             f"""select object_id, s.pair::varchar as pair, s.dice_oracle as dice from {_OWN}
                 and s.model = try_cast(? as model_name) and s.strategy = try_cast(? as strategy_name)
@@ -246,6 +258,16 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def failed(found: Sequence[Studied]) -> str:
+    """Which models failed in a study, why, and what to do; empty if none did."""
+    return "".join(
+        # Without -s, -f would build every source anew.
+        f" {one.failed}, then run `dvc repro -f -s study@{one.model}` and `make repro`."
+        for one in found
+        if one.failed
+    )
+
+
 def scaled(value: float | None, scale: float) -> float | None:
     """The value times `scale`; digits beyond the sixth are left to no machine."""
     return None if value is None else round(scale * value, 6)
@@ -257,7 +279,7 @@ def percent(value: float | None) -> float | None:
 
 
 def quartiles(values: Floats) -> dict[str, float]:
-    """The five numbers of a box, and the mean and the deviation (n − 1; null of one value)."""
+    """The five numbers of a box."""
     five = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
     names = ("minimum", "q25", "median", "q75", "maximum")
     return {name: round(float(value), 6) for name, value in zip(names, five, strict=True)}

@@ -108,7 +108,7 @@ def _section(one: Section) -> str:
 
 def _parts(one: Section) -> Iterator[str]:
     if one.sentence:
-        yield f"<p>{escape(one.sentence)}</p>"
+        yield f"<p>{marked(one.sentence)}</p>"
     if one.missing:
         yield f'<p class="missing">{marked(one.missing)}</p>'
     if one.figure is not None:

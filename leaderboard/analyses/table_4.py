@@ -14,7 +14,8 @@ def section(given: Given) -> Section:
     """Seconds of the encoder, and of prompt encoder and mask decoder under each strategy."""
     timed = {model["name"]: model for model in given.models if model["encoder_ms"] is not None}
     if not timed:
-        return Section(_KEY, _TITLE, "", missing="No model was timed; run `cosmos latency MODEL` for one.")
+        lack = f"No model was timed; run `cosmos latency --model {given.example}`, then `make repro`."
+        return Section(_KEY, _TITLE, "", missing=lack)
     measured = given.reader.measured()
     reported = {
         (row["model"], row["strategy"] or _EMBEDDING): row["value"]
@@ -31,10 +32,8 @@ def section(given: Given) -> Section:
                 rows.append((part, name, taken / 1000, model["timed_on"]))
     parts = [_EMBEDDING, *STRATEGIES]
     known = {(name, part): seconds for part, name, seconds, _ in rows}
-    series = {
-        given.titled(name): [known.get((name, part)) for part in parts]
-        for name in list(timed)[: drawing.MOST - 2]
-    }
+    shown, others = drawing.first(list(timed), beside=len(REPORTED))
+    series = {given.titled(name): [known.get((name, part)) for part in parts] for name in shown}
     for their, heading in REPORTED.items():
         series[heading] = [reported[their, part] for part in parts]
     figure = drawing.dots(parts, series, "seconds (logarithmic)")
@@ -45,7 +44,7 @@ def section(given: Given) -> Section:
         _TITLE,
         f"Seconds for an image of {SIDE}×{SIDE} pixels with one target, {plural(len(timed), 'model')}, the "
         f"median of {ROUNDS} or more warm rounds on the machine named; the paper's are of one GTX 3090, and "
-        "times of different machines can't be compared.",
+        f"times of different machines can't be compared.{others}",
         table(
             part=("Part", "text", columns[0]),
             model=("Model", "text", [given.titled(name) for name in columns[1]]),

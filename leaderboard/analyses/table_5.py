@@ -1,7 +1,7 @@
 """Table 5: what everything scores by how many points it asks with."""
 
 from leaderboard.analyses import drawing
-from leaderboard.analyses.given import Given, percent, plural
+from leaderboard.analyses.given import Given, failed, percent, plural
 from leaderboard.analyses.section import Section, table
 from leaderboard.studies.everything_grid import GRIDS, EverythingGrid, OnPair, read
 
@@ -15,9 +15,9 @@ LACK = (
 
 def section(given: Given) -> Section:
     """DICE under everything and masks per image, per model, source, pair and grid."""
-    found = measured(given)
+    found, failures = measured(given)
     if not found:
-        return Section(_KEY, _TITLE, "", missing=LACK)
+        return Section(_KEY, _TITLE, "", missing=failures.strip() or LACK)
     rows = [(one, own) for one in found for own in one.pairs]
     first = shown(given, found)
     grids = sorted({own.points for own in first.pairs})
@@ -38,7 +38,7 @@ def section(given: Given) -> Section:
         f"how many masks pass SAM's filters, on {_extent(found)}, spread over cases: every object of "
         f"a source's pair counts the same, of the best of all masks (oracle). {_sources(found)} The paper "
         "took whole datasets; its values are not beside, since its scan is too damaged to be read. The "
-        f"figure is of {given.titled(first.model)}{part}.{nothing(first)}",
+        f"figure is of {given.titled(first.model)}{part}.{nothing(first)}{failures}",
         table(
             model=("Model", "text", [given.titled(one.model) for one, _ in rows]),
             source=("Source", "text", [named(given, own.source) for _, own in rows]),
@@ -53,9 +53,10 @@ def section(given: Given) -> Section:
     )
 
 
-def measured(given: Given) -> list[EverythingGrid]:
-    """What was found of the board's models that take a grid, the best first."""
-    return [one for one in given.studied(read, GRIDS.name) if not one.limits]
+def measured(given: Given) -> tuple[list[EverythingGrid], str]:
+    """What was found of the board's models that take a grid, the best first, and which of them failed."""
+    every = given.studied(read, GRIDS.name)
+    return [one for one in every if not one.limits and not one.failed], failed(every)
 
 
 def shown(given: Given, found: list[EverythingGrid]) -> EverythingGrid:
@@ -81,7 +82,7 @@ def named(given: Given, source: str) -> str:
 
 def _extent(found: list[EverythingGrid]) -> str:
     objects, images = (max(getattr(one, what) for one in found) for what in ("objects", "images"))
-    return f"up to {plural(objects, 'object')} of {plural(images, 'image')}"
+    return f"up to {plural(objects, 'object')} of {plural(images, 'test image')}"
 
 
 def _sources(found: list[EverythingGrid]) -> str:

@@ -33,7 +33,7 @@ def section(given: Given) -> Section:
     names = list(dict.fromkeys(row["model"] for row in rows))
     boxed = {(row["model"], row["attribute"]): row["r"] for row in rows if row["strategy"] == BOX}
     headings = [ATTRIBUTES[name][1] for name in order]
-    shown = names[: drawing.MOST - 2]
+    shown, others = drawing.first(names, beside=len(REPORTED))
     series = {given.titled(model): [boxed.get((model, name)) for name in order] for model in shown}
     if reported:
         for their, heading in REPORTED.items():
@@ -56,7 +56,7 @@ def section(given: Given) -> Section:
         "Spearman's partial correlation of DICE with each of five attributes, the other four held, of "
         f"{plural(len(names), 'model')} on up to {given.on(most)}, whole rows alone, every object counting "
         f"the same; {beside}{none}. Objects of one patient are no independent draws, so p is too small. The "
-        f"figure is of {BOX}.",
+        f"figure is of {BOX}.{others}",
         table(
             attribute=("Attribute", "text", [ATTRIBUTES[row["attribute"]][1] for row in rows]),
             strategy=("Strategy", "text", [row["strategy"] for row in rows]),

@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.analyses import drawing
-from leaderboard.analyses.given import Given, plural, scaled
+from leaderboard.analyses.given import Given, failed, plural, scaled
 from leaderboard.analyses.section import Section, table
 from leaderboard.annotation import result
 from leaderboard.annotation.folder import TASKS
@@ -25,7 +25,8 @@ _THEIRS = {"human": TASKS["scratch"], "human_with_sam": TASKS["corrected"], "sam
 
 def section(given: Given) -> Section:
     """Human Correction Effort and time of each model, and of the people of imported studies."""
-    found = [one for one in given.studied(correction.read, CORRECTION.name) if one.efforts]
+    every = given.studied(correction.read, CORRECTION.name)
+    found, failures = [one for one in every if one.efforts], failed(every)
     studies = [
         one
         for one in result.every(given.measured / result.FOUND.name)
@@ -34,28 +35,28 @@ def section(given: Given) -> Section:
     rows = [*_of_models(given, found), *(row for one in studies for row in _of_study(given, one))]
     if not rows:
         lack = "No model's masks were measured, and no study was imported; run `make repro`."
-        return Section(_KEY, _TITLE, "", missing=lack)
+        return Section(_KEY, _TITLE, "", missing=failures.strip() or lack)
     theirs = _of_paper(given)
-    every = [*rows, *theirs]
+    listed = [*rows, *theirs]
     # Not the paper's: on one axis they would pass for comparable.
     names = [", ".join((row["who"], row["did"], row["on"])) for row in rows]
     series = {"HCE per object": [row["per_object"] for row in rows]}
     return Section(
         _KEY,
         _TITLE,
-        _sentence(found, studies, bool(theirs)),
+        _sentence(found, studies, bool(theirs)) + failures,
         table(
-            who=("Who", "text", [row["who"] for row in every]),
-            did=("Masks", "text", [row["did"] for row in every]),
-            on=("On", "text", [row.get("on") for row in every]),
-            images=("Images", "count", [row.get("images") for row in every]),
-            objects=("Objects", "count", [row.get("objects") for row in every]),
-            per_object=("HCE per object", ".2f", [row.get("per_object") for row in every]),
-            per_image=("HCE per image", ".2f", [row.get("per_image") for row in every]),
-            rated=("HCE per object, by predicted IoU", ".2f", [row.get("rated") for row in every]),
-            nothing=("HCE per object, empty masks", ".2f", [row.get("nothing") for row in every]),
-            seconds=("Seconds per image", ".3g", [row.get("seconds") for row in every]),
-            paper=("Paper's HCE", ".2f", [row.get("paper") for row in every]),
+            who=("Who", "text", [row["who"] for row in listed]),
+            did=("Masks", "text", [row["did"] for row in listed]),
+            on=("On", "text", [row.get("on") for row in listed]),
+            images=("Images", "count", [row.get("images") for row in listed]),
+            objects=("Objects", "count", [row.get("objects") for row in listed]),
+            per_object=("HCE per object", ".2f", [row.get("per_object") for row in listed]),
+            per_image=("HCE per image", ".2f", [row.get("per_image") for row in listed]),
+            rated=("HCE per object, by predicted IoU", ".2f", [row.get("rated") for row in listed]),
+            nothing=("HCE per object, empty masks", ".2f", [row.get("nothing") for row in listed]),
+            seconds=("Seconds per image", ".3g", [row.get("seconds") for row in listed]),
+            paper=("Paper's HCE", ".2f", [row.get("paper") for row in listed]),
         ),
         drawing.dots(names, series, "clicks to correct a mask, per object"),
     )
@@ -76,7 +77,7 @@ def _of_models(given: Given, found: Sequence[Correction]) -> list[dict[str, Any]
             {
                 "who": given.titled(one.model),
                 "did": _ALONE,
-                "on": "the board",
+                "on": "test images",
                 "images": one.images,
                 "objects": one.objects,
                 "per_object": own.per_object,
@@ -147,7 +148,7 @@ def _sentence(found: Sequence[Correction], studies: Sequence[Annotation], beside
         parts.append(
             f"of the masks of {plural(len(found), 'model')} under {STRATEGY}, the best of a model's "
             f"candidates (oracle), on up to {plural(most.objects, 'object')} of "
-            f"{plural(most.images, 'image')} of the board, spread over its pairs and cases"
+            f"{plural(most.images, 'test image')} of the board's sources, spread over pairs and cases"
         )
     if studies:
         people = sum(len(one.annotators) for one in studies)

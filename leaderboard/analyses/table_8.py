@@ -10,9 +10,14 @@ _KEY, _TITLE = "table_8", "Table 8: what shifted prompts cost"
 
 def section(given: Given) -> Section:
     """Drop of DICE per range of shifts, strategy and model."""
-    found = [one for model in given.models if (one := _measured(given, model["name"]))]
+    # The board, which holds the largest shifts alone, may be older than the record, and the other way round.
+    shifted = {model for (model, _), row in given.reader.measured().items() if row["drop"] is not None}
+    found = given.studied(read, ROBUSTNESS.name, shifted)
     if not found:
-        lack = "No model's prompts were shifted; run `cosmos robustness MODEL` for one, then `make repro`."
+        lack = (
+            "No model's prompts were shifted on this board's sources and its device; run "
+            f"`cosmos robustness {given.example}`, then `make repro`."
+        )
         return Section(_KEY, _TITLE, "", missing=lack)
     reported = {
         (row["detail"], row["strategy"]): row["value"] for row in given.reported(8) if row["run"] == "mean"
@@ -34,11 +39,13 @@ def section(given: Given) -> Section:
     rows.sort(key=lambda row: row[:2])
     names = list(dict.fromkeys(f"{row[1]}, {row[0]} px" for row in rows))
     known = {(row[2], f"{row[1]}, {row[0]} px"): row[4] for row in rows}
-    series = {
-        given.titled(one.model): [known.get((one.model, name)) for name in names]
-        for one in found[: drawing.MOST - 1]
-    }
+    shown, others = drawing.first(found, beside=1)
+    series = {given.titled(one.model): [known.get((one.model, name)) for name in names] for one in shown}
+    beside = "none of the paper's beside synthetic images"
     if reported:
+        beside = (
+            "here every point moves, the paper may have moved the centre alone, and it doesn't name its model"
+        )
         series["Paper"] = [
             reported.get((name.split(", ")[1].removesuffix(" px"), name.split(", ")[0])) for name in names
         ]
@@ -48,8 +55,7 @@ def section(given: Given) -> Section:
         _TITLE,
         f"DICE lost by {plural(len(found), 'model')} when every prompt is shifted by so many pixels, "
         f"percentage points, the mean of {len(SEEDS)} draws on the same {_objects(found)}, each counting the "
-        "same; here every point moves, the paper may have moved the centre alone, and it doesn't name its "
-        "model.",
+        f"same; {beside}.{others}",
         table(
             reach=("Shift, px", "text", columns[0]),
             strategy=("Strategy", "text", columns[1]),
@@ -61,14 +67,6 @@ def section(given: Given) -> Section:
         ),
         drawing.dots(names, series, "drop of DICE, percentage points"),
     )
-
-
-def _measured(given: Given, model: str) -> Robustness | None:
-    """What was measured of a model on the board, which holds the largest shifts alone."""
-    known = [row for (name, _), row in given.reader.measured().items() if name == model]
-    if all(row["drop"] is None for row in known):
-        return None
-    return read(given.measured / ROBUSTNESS.name / f"{model}.json")
 
 
 def _objects(found: list[Robustness]) -> str:

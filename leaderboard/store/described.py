@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from cosmos1050k import shards
 from cosmos1050k.errors import InputError
 from leaderboard import latency, robustness, verify
 from leaderboard.latency import LATENCIES, Latency
@@ -80,9 +81,10 @@ def tables(
     Args:
         sums: model → the sum of its score files: what is verified of others says nothing of these.
     """
+    versions = {slug: shards.load_manifest(given.data / slug).version for slug in given.sources}
     return {
         "models": [_model(run, place, given, sums[run.model]) for place, run in enumerate(runs)],
-        "measured": [row for run in runs for row in _measured(run, given)],
+        "measured": [row for run in runs for row in _measured(run, given, versions)],
         "not_applicable": [
             {"model": run.model, "strategy": strategy, "reason": reason}
             for run in runs
@@ -117,8 +119,12 @@ def _timed(run: Run, given: BoardInput) -> Latency | None:
     return _of_weights(run, _found(given.measured / LATENCIES.name / f"{run.model}.json", latency.read))
 
 
-def _robustness(run: Run, given: BoardInput) -> Robustness | None:
-    return _of_weights(run, _found(given.measured / ROBUSTNESS.name / f"{run.model}.json", robustness.read))
+def _robustness(run: Run, given: BoardInput, versions: Mapping[str, str]) -> Robustness | None:
+    """What was measured on the board's sources as they are built, on the run's own device."""
+    path = given.measured / ROBUSTNESS.name / f"{run.model}.json"
+    found = _of_weights(run, _found(path, robustness.read))
+    own = run.manifest.declaration.device
+    return found if found and found.device == own and found.sources.items() <= versions.items() else None
 
 
 def _of_weights(run: Run, found: Measured | None) -> Measured | None:
@@ -128,8 +134,8 @@ def _of_weights(run: Run, found: Measured | None) -> Measured | None:
     return found if same else None
 
 
-def _measured(run: Run, given: BoardInput) -> Iterator[dict[str, Any]]:
-    timed, shifted = _timed(run, given), _robustness(run, given)
+def _measured(run: Run, given: BoardInput, versions: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    timed, shifted = _timed(run, given), _robustness(run, given, versions)
     prompts = timed.prompt_ms if timed else {}
     reach, drops = list(shifted.drops.items())[-1] if shifted else ("", {})
     for strategy in run.manifest.strategies:

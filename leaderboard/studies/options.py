@@ -11,7 +11,7 @@ class StudyOptions(BaseModel):
     """On how much, and how far, models are studied.
 
     Args:
-        images: so many of the board, spread over pairs and cases (table 7).
+        images: so many test images of the sources, spread over pairs and cases (table 7).
         everything_grid: points per side of the grid that everything is asked with (table 5).
         grid_images: so many of each source that it is asked of.
         click_objects: so many of each pair are clicked at, each of another image (figure 16).

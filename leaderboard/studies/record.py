@@ -17,8 +17,9 @@ class Studied(Measured):
 
     Args:
         sources: slug → version of what it was measured on.
-        images, objects: so many; 0 where the study does not apply.
+        images, objects: so many; 0 where the study does not apply, or the model failed.
         limits: why the study does not apply to the model; empty where it does.
+        failed: on which image the model failed, and how; empty where it did not.
     """
 
     version: int
@@ -29,6 +30,7 @@ class Studied(Measured):
     images: int = 0
     objects: int = 0
     limits: str = ""
+    failed: str = ""
 
 
 def head(kind: type[Segmenter], data: Path, sources: Sequence[str], machine: Machine) -> dict[str, Any]:

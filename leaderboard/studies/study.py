@@ -50,7 +50,7 @@ class Asked:
 
 
 class Study(ABC, Generic[Found]):
-    """What is measured of a model besides its scores, on some of the board's images.
+    """What is measured of a model besides its scores, on some test images of the board's sources.
 
     Args:
         name: of its records' folder, and part of its units' keys; title: of what it measures, in words.

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal, cast
+from typing import IO, BinaryIO, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from cosmos1050k import locks
 from cosmos1050k.errors import InputError
 from leaderboard.store.files import sync_folder
 from leaderboard.store.publish import ARCHIVE, CURRENT
@@ -70,10 +71,50 @@ def backup(state: Path, target: Path) -> Contents:
     """Writes an archive of a folder of the state, whole or not at all; one of that name is replaced.
 
     Raises:
-        InputError: there is no queue, or a file can't be read or written.
+        InputError: there is no queue, a file can't be read or written, or another backup writes that one.
     """
     if not (state / QUEUE).is_file():
         raise InputError(f"{state}: no submissions were ever taken there; give --state")
+    try:
+        with _alone(target):
+            contents = _replaced(state, target)
+        (state / BACKED_UP).touch()
+        return contents
+    except sqlite3.Error as error:
+        raise InputError(f"{state}: its queue or tokens can't be read ({error}); mend it") from None
+    except OSError as error:
+        what = error.filename or target
+        raise InputError(f"{what}: can't be read or written ({error.strerror or error}); mend it") from None
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """No other process writes the archive meanwhile; nothing is left beside it.
+
+    Raises:
+        InputError: one does.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    while True:
+        with path.open("a") as lock:
+            locks.take(lock, f"{target}: another backup writes it; wait until it has ended")
+            if not _names(path, lock):
+                continue  # who held it has removed it, and the next one holds another
+            try:
+                yield
+            finally:
+                _remove(path)
+            return
+
+
+def _names(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _replaced(state: Path, target: Path) -> Contents:
     new = target.with_name(f".{target.name}.new")
     try:
         new.unlink(missing_ok=True)
@@ -84,16 +125,14 @@ def backup(state: Path, target: Path) -> Contents:
             os.fsync(stream.fileno())
         new.replace(target)
         sync_folder(target.parent)
-        (state / BACKED_UP).touch()
-    except sqlite3.Error as error:
-        raise InputError(f"{state}: its queue or tokens can't be read ({error}); mend it") from None
-    except OSError as error:
-        what = error.filename or target
-        raise InputError(f"{what}: can't be read or written ({error.strerror or error}); mend it") from None
     finally:
-        with suppress(OSError):  # what can't be written may not let anything be removed
-            new.unlink(missing_ok=True)
+        _remove(new)
     return contents
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what can't be written may not let anything be removed
+        path.unlink(missing_ok=True)
 
 
 def _written(state: Path, stream: BinaryIO) -> Contents:

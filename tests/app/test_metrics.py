@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,11 +18,14 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from app.metrics import FIRST, OTHER, ROUTES, Counted, Metrics, route
+from app.options import Options
+from app.server import build_server
 from cosmos1050k.errors import InputError
 from leaderboard.submissions.backup import backup
 from leaderboard.submissions.client import WorkServer
+from leaderboard.submissions.desk import Desk
 from leaderboard.submissions.metrics import expose, of_worker
-from leaderboard.submissions.queue import Queue
+from leaderboard.submissions.queue import QUEUE, Queue
 from leaderboard.submissions.states import STATES
 from leaderboard.submissions.tally import Tally
 from leaderboard.submissions.terms import Limits
@@ -47,6 +51,13 @@ def told(metrics: Metrics) -> Callable[..., float | None]:
     return lambda name, **labels: found.get((name, frozenset(labels.items())))
 
 
+def alarms() -> list[dict[str, str]]:
+    rules: list[dict[str, str]] = yaml.safe_load((ROOT / "docs/operations/alarms.yml").read_text())["groups"][
+        0
+    ]["rules"]
+    return rules
+
+
 async def answers(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/breaks":
         raise RuntimeError("a fault of a route")
@@ -57,7 +68,7 @@ async def answers(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def metrics(tmp_path: Path) -> Metrics:
-    return Metrics(tmp_path, None)
+    return Metrics(tmp_path, None, read_only=True)
 
 
 def asking(metrics: Metrics) -> TestClient:
@@ -182,6 +193,38 @@ def test_what_can_not_be_had_is_said_and_the_rest_is_shown(tmp_path: Path) -> No
     assert ask("cosmos_run_silent_seconds") is None
 
 
+@pytest.mark.parametrize("fault", ["damaged", "held", ""])
+def test_an_app_that_takes_no_submissions_says_so_unless_it_is_read_only(
+    fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = tmp_path / "state"
+    Queue(state)
+    backup(state, tmp_path / "a.tar")
+    if fault == "damaged":
+        (state / QUEUE).write_bytes(b"no database" * 1000)
+    held = Desk(state, tmp_path) if fault == "held" else None
+    options = Options(state=state, data=tmp_path, metrics_port=1)
+    app = build_server(options)
+    (rule,) = (one for one in alarms() if one["alert"] == "CosmosNumbersMissing")
+    assert rule["expr"] == "cosmos_metrics_had == 0"
+    for _ in range(2):
+        ask = told(app.state.metrics)
+        assert ask("cosmos_metrics_had", part="queue") == (0 if fault else 1)
+        assert ask("cosmos_metrics_had", part="backup") == 1
+        assert ask("cosmos_backup_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+        assert (ask("cosmos_run_silent_seconds") is None) == bool(fault)
+    lines = [record.message for record in caplog.records if "submissions" in record.message]
+    assert [line.partition(": ")[0] for line in lines] == (
+        ["no submissions are taken", "metrics"] if fault else []
+    )
+    ask = told(build_server(replace(options, read_only=True)).state.metrics)
+    for part, had in (("queue", None), ("backup", None), ("disk", 1)):
+        assert ask("cosmos_metrics_had", part=part) == had
+    for desk in (app.state.desk, held):
+        if desk:
+            desk.close()
+
+
 def test_the_board_that_is_shown_is_told(metrics: Metrics, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
     boards.mkdir()
@@ -218,7 +261,7 @@ def test_every_alarm_is_of_numbers_that_there_are_and_is_explained(tmp_path: Pat
     tally.failures["ours", "crashed"] += 1
     shown = [metrics.registry, of_worker(WorkServer("http://127.0.0.1:9", "token"), tally)]
     there = {name for one in shown for name, _ in parsed(generate_latest(one).decode())} | {"up"}
-    rules = yaml.safe_load((ROOT / "docs/operations/alarms.yml").read_text())["groups"][0]["rules"]
+    rules = alarms()
     for rule in rules:
         assert rule.keys() <= {"alert", "expr", "for"}
         named = set(re.findall(r"\b(?:cosmos|process)_\w+|\bup\b", re.sub(r'"[^"]*"', "", rule["expr"])))

@@ -88,7 +88,11 @@ def test_the_spread_is_that_of_the_board(reader: BoardReader, larger: Made) -> N
 def test_speed_says_how_to_measure_it(reader: BoardReader) -> None:
     shown = overview.speed(reader, at(reader, view="speed"))
     assert shown.figure is None
-    assert "cosmos latency" in shown.body
+    command, again = re.findall("<code>([^<]*)</code>", shown.body)
+    told = re.fullmatch(r"cosmos latency --model (\S+)", command)
+    assert told is not None
+    assert told[1] in {model["name"] for model in reader.models() if not model["submitted"]}
+    assert again == "make repro"
 
 
 def test_beside_the_paper_says_what_differs(reader: BoardReader) -> None:

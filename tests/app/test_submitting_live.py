@@ -80,7 +80,7 @@ def until_scored(queue: Queue, count: int, seconds: float) -> None:
 
 
 def test_of_what_workers_share_no_kill_loses_anything(tmp_path: Path) -> None:
-    sharing(tmp_path, submissions=3, workers=2, kills=4, seconds=300, seed=1)
+    sharing(tmp_path, submissions=2, workers=2, kills=3, seconds=300, seed=1)
 
 
 @pytest.mark.slow

@@ -53,6 +53,16 @@ def test_it_prints_what_it_writes_beside_the_paper(ready: Path) -> None:
     assert [path for path in ROBUSTNESS.rglob("*") if path.is_file()] == [FILE]
 
 
+def test_beside_synthetic_images_it_prints_none_of_the_paper_s(ready: Path) -> None:
+    shutil.rmtree(DATA / "first")
+    dataset.build(DATA, "first", dataset.cases(2, slices=1), phantom=True)
+    lines = run("box").splitlines()
+    assert [line.split(",")[0] for line in lines[2:-2]] == ["S5", "S6"]
+    assert not re.findall(r"\([\d.]+\)", "".join(lines))
+    assert lines[-2].endswith("; none of the paper's beside synthetic images")
+    assert lines[-1] == str(FILE)
+
+
 def test_it_takes_images_strategies_and_another_folder(ready: Path) -> None:
     DATA.rename("elsewhere")
     output = run("box", "--images", "2", "--strategies", "S1,S6", "--data", "elsewhere")

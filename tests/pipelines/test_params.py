@@ -11,6 +11,7 @@ from cosmos1050k.pool import Cluster
 from leaderboard import models
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.store.build import BoardOptions
+from leaderboard.studies import StudyOptions
 from pipelines import params
 from tests.conftest import ROOT
 
@@ -31,6 +32,7 @@ def test_the_committed_file_is_whole_and_says_the_defaults() -> None:
         "evaluate": EvaluateOptions,
         "board_rows": BoardRows,
         "board": BoardOptions,
+        "studies": StudyOptions,
     }
     for name, kind in sections.items():
         assert given.section(name, kind) == kind()  # type: ignore[arg-type]

@@ -76,8 +76,8 @@ def build(folder: Path, *, number_of_cases: int = CASES, phantom: bool = False) 
     return made
 
 
-def measure(made: Scored) -> None:
-    """What was measured of the model `planted`."""
+def measure(made: Scored, **changes: Any) -> None:
+    """What was measured of the model `planted`; with changes to what is said of its shifted prompts."""
     own: dict[str, Any] = {"model": "planted", "version": 1, "weights_sha256": None, "device": "cpu"}
     timed = Latency(
         **own, device_name="a clock", threads=1, numerics="float32", rounds=20, encoder_ms=250.0,
@@ -88,8 +88,9 @@ def measure(made: Scored) -> None:
         reach: {"S2": Drop(mean=0.01 * place, spread=0.001), "S5": Drop(mean=0.02 * place, spread=0.002)}
         for place, reach in enumerate(("0-10", "10-20", "20-30"), start=1)
     }
-    shifted = Robustness(**own, sources={}, images=9, objects=18, numerics="float32", drops=drops)
-    robustness.write(shifted, made.measured / robustness.ROBUSTNESS.name)
+    sources = {SOURCE: shards.load_manifest(made.data / SOURCE).version}
+    values = {**own, "sources": sources, "images": 9, "objects": 18, "numerics": "float32", "drops": drops}
+    robustness.write(Robustness(**values | changes), made.measured / robustness.ROBUSTNESS.name)
 
 
 def given(made: Scored, state: Path) -> Given:

@@ -1,17 +1,23 @@
 """Each analysis on planted scores, recomputed by slow loops from what was planted."""
 
 import re
+import shlex
 import statistics
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyefd
 import pytest
+from typer.main import get_command
 
 from leaderboard import analyses
 from leaderboard.analyses import (
+    drawing,
     figure_3,
+    figure_10,
     figure_13,
     figure_14,
     figures_6_7_8,
@@ -23,6 +29,8 @@ from leaderboard.analyses import (
     tables_2_3,
 )
 from leaderboard.analyses.given import Given
+from leaderboard.analyses.section import Section
+from pipelines.cli import app
 from tests.leaderboard.analyses import planted
 from tests.leaderboard.analyses.planted import STRATEGIES, attributes, dice
 from tests.leaderboard.analyses.recomputed import objects, of_paper, rows
@@ -66,12 +74,21 @@ def test_an_attribute_that_does_not_vary_has_no_correlation_and_disturbs_no_othe
 
 def test_figure_14_sorts_objects_into_ten_levels(given: Given) -> None:
     levels: dict[tuple[str, str], list[float]] = {}
+    nothing = dict.fromkeys(STRATEGIES, 0)
     for model in STRATEGIES:
         for image, index, _ in objects(given):
-            level = min(int(10 * dice(model, "S5", image, index)), 9)
-            key = model, f"{10 * level}–{10 * level + 10}"
+            value = dice(model, "S5", image, index)
+            if value == 0:
+                nothing[model] += 1
+                continue
+            (level,) = (low for low in range(0, 100, 10) if low < 100 * value <= low + 10)
+            key = model, f"({level}, {level + 10}]"
             levels.setdefault(key, []).append(attributes(image, index)["fourier_order"])
-    found = rows(figure_14.section(given))
+    section = figure_14.section(given)
+    found = rows(section)
+    most = max(nothing.values())
+    assert f"; up to {most} objects of DICE 0, which is in no level, left out" in section.sentence
+    assert f"of up to {len(list(objects(given))) - most} objects" in section.sentence
     assert {(row["Model"], row["DICE, %"]) for row in found} == set(levels)
     for row in found:
         orders = levels[row["Model"], row["DICE, %"]]
@@ -80,9 +97,10 @@ def test_figure_14_sorts_objects_into_ten_levels(given: Given) -> None:
         assert (row["Least"], row["Most"]) == pytest.approx((min(orders), max(orders)), abs=1e-5)
 
 
-def test_a_level_holds_its_lower_end_and_the_last_one_both() -> None:
-    given = np.array([0, 0.0999, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8999, 0.9, 1.0])
-    assert figure_14.levels_of(given).tolist() == [0, 0, 1, 2, 3, 6, 7, 8, 9, 9]
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_level_holds_its_upper_end_and_none_holds_nothing(kind: type[np.floating]) -> None:
+    given = np.array([0, 1e-6, 0.0999, 0.1, 0.1001, 0.2, 0.3, 0.6, 0.7, 0.8999, 0.9, 0.9001, 1.0], kind)
+    assert figure_14.levels_of(given).tolist() == [-1, 0, 0, 0, 1, 1, 2, 5, 6, 8, 8, 9, 9]
 
 
 def test_bins_hold_every_value_once_and_equal_values_together() -> None:
@@ -228,6 +246,62 @@ def test_synthetic_images_stand_beside_no_value_of_the_paper(phantom: Given) -> 
     # Of this board nothing was measured.
     for analysis in (table_4.section, table_8.section):
         assert "run `cosmos" in analysis(phantom).missing
+
+
+@pytest.mark.parametrize("analysis", [table_4.section, table_8.section])
+def test_what_it_says_to_run_are_verbs_with_their_own_options(
+    phantom: Given, analysis: Callable[[Given], Section]
+) -> None:
+    verb, again = re.findall("`([^`]*)`", analysis(phantom).missing)
+    assert again == "make repro"
+    cosmos, name, *arguments = shlex.split(verb)
+    assert cosmos == "cosmos"
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    # It parses, as the verb would, before anything runs.
+    assert command.make_context(name, arguments).params["model"] == "tuned"
+
+
+def test_a_figure_says_of_how_many_models_it_shows_the_first(given: Given) -> None:
+    names = [f"model{number}" for number in range(8)]
+    assert drawing.first(names[:6]) == (names[:6], "")
+    assert drawing.first(names[:7]) == (names[:6], " The figure shows the first 6 models.")
+    assert drawing.first(names, beside=2) == (names[:4], " The figure shows the first 4 models.")
+
+
+@pytest.mark.parametrize(
+    ("analysis", "beside"),
+    [(figures_6_7_8.figure_6, 0), (figure_10.section, 0), (figure_14.section, 0), (table_6.section, 2),
+     (table_4.section, 2), (table_8.section, 1)],
+)  # fmt: skip
+def test_a_figure_of_fewer_models_than_there_are_says_so(
+    given: Given, analysis: Callable[[Given], Section], beside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight models, each a copy of the first one under another name."""
+    names = [f"copy{number}" for number in range(8)]
+
+    class Copies(Given):
+        @property
+        def models(self) -> list[dict[str, Any]]:
+            return [{**given.models[0], "name": name, "encoder_ms": 3.0, "timed_on": "a"} for name in names]
+
+        def scores(self, model: str, strategy: str) -> pa.Table:
+            return given.scores("planted", strategy)
+
+        def means(self, by: Sequence[str]) -> list[dict[str, Any]]:
+            own = [row for row in given.means(by) if row["model"] == "planted"]
+            return [{**row, "model": name} for name in names for row in own]
+
+        def studied(self, read: Any, folder: str, among: Any = None) -> list[Any]:
+            (own,) = given.studied(read, folder)
+            return [own.model_copy(update={"model": name}) for name in names]
+
+    board = Copies(given.reader, given.attributes, given.paper, given.data, given.measured)
+    section = analysis(board)
+    assert section.sentence.endswith(f" The figure shows the first {6 - beside} models.")
+    assert section.figure is not None
+    drawn = {trace.name for trace in section.figure.data if trace.name and trace.name.startswith("copy")}
+    assert drawn == set(names[: 6 - beside])
+    assert {row["Model"] for row in rows(section)} == set(names)
 
 
 def test_pictures_that_may_not_be_passed_on_are_not_drawn(given: Given) -> None:

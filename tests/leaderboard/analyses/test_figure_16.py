@@ -65,3 +65,14 @@ def test_a_model_that_takes_no_points_has_none(given: Given, tmp_path: Path) -> 
         section = figure_16.section(measured(given, folder, *others))
         assert (section.table, section.figure) == (None, None)
         assert section.missing == "No model of the board that takes points was clicked at; run `make repro`."
+
+
+def test_a_model_that_failed_is_named_with_what_to_do(given: Given, tmp_path: Path) -> None:
+    line = "planted failed on x: no; mend the model"
+    failed = planted("planted", overall=None, pairs={}, images=0, objects=0, failed=line)
+    told = f"{line}, then run `dvc repro -f -s study@planted` and `make repro`."
+    section = figure_16.section(measured(given, tmp_path / "both", failed, planted("tuned")))
+    assert section.table is not None
+    assert {row["Model"].split(" ")[0] for row in section.table.to_pylist()} == {"tuned"}
+    assert section.sentence.endswith(f" {told}")
+    assert figure_16.section(measured(given, tmp_path / "alone", failed)).missing == told

@@ -57,6 +57,7 @@ def test_the_report_needs_nothing_else_and_runs_no_text(tmp_path: Path) -> None:
     assert '<a href="#table_9">' in page
     assert "(nothing yet)" in page
     assert "Run <code>x</code>." in page
+    assert "&lt;b&gt;<code>x</code></p>" in page  # of the sentence
     assert page.count("<tr>") == 1 + MOST_ROWS
     assert "tables/table_9.csv" in page
     (told,) = re.findall(r'<script type="application/json" id="table_9-figure">(.*?)</script>', page)

@@ -67,7 +67,7 @@ def test_table_5_is_what_was_measured_in_per_cent(given: Given, tmp_path: Path) 
     curves = {trace.name: list(trace.y) for trace in section.figure.data}
     assert curves == {f"{planted.SOURCE}, Lesion-CT": [13, 21], f"{planted.SOURCE}, Liver-MRI": [15, 23]}
     assert all(list(trace.x) == ["8×8", "16×16"] for trace in section.figure.data)
-    for words in ("1 model ", "up to 12 objects of 8 images", "none of the paper's four", "too damaged"):
+    for words in ("1 model ", "up to 12 objects of 8 test images", "none of the paper's four", "too damaged"):
         assert words in section.sentence
 
 
@@ -95,10 +95,26 @@ def test_without_a_record_of_the_board_s_own_it_says_what_to_do(
         assert section.table is section.figure is None
 
 
+def test_a_model_that_failed_is_named_with_what_to_do(given: Given, tmp_path: Path) -> None:
+    board = measured(given, tmp_path, [example()])
+    record = EverythingGrid.model_validate_json((tmp_path / "everything_grid" / "tuned.json").read_bytes())
+    failed = record.model_copy(update={"limits": "", "failed": "tuned failed on x: no; mend the model"})
+    measurements.write(failed, tmp_path / everything_grid.GRIDS.name)
+    told = "tuned failed on x: no; mend the model, then run `dvc repro -f -s study@tuned` and `make repro`."
+    section = table_5.section(board)
+    assert {row["Model"] for row in rows(section)} == {"planted"}
+    assert section.sentence.endswith(f" {told}")
+    assert figure_11.section(board).missing.endswith(f" {told}")  # no picture may be shown
+    (tmp_path / "everything_grid" / "planted.json").unlink()
+    for analysis in (table_5, figure_11):
+        assert analysis.section(board).missing == told
+
+
 def test_figure_11_shows_the_masks_of_sources_that_may_be_shown(phantom: Given, tmp_path: Path) -> None:
     closed = next(slug for slug in sources.slugs() if not sources.get(slug).SOURCE.redistributable)
     section = figure_11.section(measured(phantom, tmp_path, [example(closed), example()]))
     assert "1 image; 1 source more may not be shown" in section.sentence
+    assert " failed " not in section.sentence
     assert closed not in str(section)
     told = f"{planted.SOURCE} (phantom)"
     assert [tuple(row.values()) for row in rows(section)] == [

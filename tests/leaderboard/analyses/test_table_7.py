@@ -1,6 +1,7 @@
 """Table 7 on planted records."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def test_models_and_people_stand_beside_the_paper_s(own: Given) -> None:
     measured(own)
     imported(own)
     found = {(row["Who"], row["Masks"].split(" (")[0], row["On"]): row for row in rows(own)}
-    model = found["planted", "the model alone", "the board"]
+    model = found["planted", "the model alone", "test images"]
     assert [model[name] for name in ("Images", "Objects", "HCE per object", "HCE per image")] == [
         4,
         10,
@@ -97,7 +98,7 @@ def test_models_and_people_stand_beside_the_paper_s(own: Given) -> None:
     assert len(found) == 1 + 1 + 3 + 1 + 9
     sentence = table_7.section(own).sentence
     assert "1 model under S5" in sentence
-    assert "10 objects of 4 images of the board, spread over its pairs and cases" in sentence
+    assert "10 objects of 4 test images of the board's sources, spread over pairs and cases" in sentence
     assert "of 2 who annotated" in sentence
     assert "neither which SAM it took nor whether it counts per object or per image" in sentence
 
@@ -147,6 +148,26 @@ def test_what_is_of_other_data_or_weights_is_not_shown(own: Given) -> None:
     assert table_7.section(own).table is None
     measured(own, efforts={}, images=0, objects=0, limits="takes no box")
     assert table_7.section(own).table is None
+
+
+def test_a_model_that_failed_is_named_with_what_to_do(own: Given) -> None:
+    measured(own)
+    line = "tuned failed on x: no; mend the model"
+    measured(own, model="tuned", efforts={}, images=0, objects=0, failed=line)
+    told = f"{line}, then run `dvc repro -f -s study@tuned` and `make repro`."
+    assert {row["Who"] for row in rows(own) if row["On"]} == {"planted"}
+    assert table_7.section(own).sentence.endswith(f" {told}")
+    (own.measured / CORRECTION.name / "planted.json").unlink()
+    assert table_7.section(own).missing == told
+
+
+def test_a_record_from_before_failures_were_kept_apart_is_read(own: Given) -> None:
+    measured(own)
+    path = own.measured / CORRECTION.name / "planted.json"
+    found = json.loads(path.read_text())
+    assert found.pop("failed") == ""
+    path.write_text(json.dumps(found))
+    assert [row["HCE per object"] for row in rows(own) if row["On"]] == [6]
 
 
 def test_a_damaged_study_is_one_line(own: Given) -> None:
