@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="A model of leaderboard/models or data/models.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model; params.yaml says where they are.")] = None,
     weights: Annotated[
         Path | None,
         typer.Option(help="Instead, a safetensors file; it is checked and scored as a submission is."),

@@ -109,6 +109,9 @@ def export(
 def _refuse_full(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not (out.is_dir() and _is_empty(out))):
         raise InputError(f"{out}: is there already; choose another folder, or an empty one")
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise InputError(f"{above}: a file, so nothing can be written below it; choose another folder")
 
 
 def _is_empty(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from cosmos1050k.pool import Cluster
 from leaderboard import models
 from leaderboard.evaluate import BoardRows, EvaluateOptions
 from leaderboard.store.build import BoardOptions
-from leaderboard.studies import StudyOptions
+from leaderboard.studies.options import StudyOptions
 from pipelines import params
 from tests.conftest import ROOT
 

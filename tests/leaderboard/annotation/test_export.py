@@ -127,6 +127,7 @@ def test_a_folder_with_anything_in_it_is_refused(
         (folder, "is there already"),
         (folder / "study.json", "a study is called as its folder"),
         (tmp_path / "my trial", "a study is called as its folder"),
+        (folder / "study.json/deep/trial", "study.json: a file, so nothing can be written below it"),
     ):
         with pytest.raises(InputError, match=words):
             export("box", out, reader, built.data, Machine(), images=2, seed=0)
