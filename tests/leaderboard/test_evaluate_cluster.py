@@ -16,7 +16,7 @@ from tests.leaderboard import dataset
 @pytest.mark.slow
 def test_scores_are_the_same_from_a_cluster_that_loses_a_node(sample: Path, project: Path) -> None:
     pytest.importorskip("ray")
-    dataset.build(Path("data"), "small", dataset.cases(5), shard_bytes=dataset.ONE_CASE)
+    dataset.build(Path("data"), "small", dataset.cases(24, slices=8), shard_bytes=dataset.ONE_CASE)
 
     def made(
         model: str, data: Path, source: str, name: str, cluster: Cluster | None = None
