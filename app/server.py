@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import PREFIX, build_api
+from app.lingering import Lingering
 from app.options import Options, in_space
 from app.page_uploads import PageUploads
 from app.same_origin import SameOrigin
@@ -79,6 +80,7 @@ def build_server(options: Options) -> FastAPI:
     server.add_middleware(Headers)
     if options.metrics_port:
         server.state.metrics = _metrics(server, options, desk)
+    server.add_middleware(Lingering)
     blocks = build_app(reader, engine, samples, sessions, desk, options.notice, options.state)
     # Gradio checks the paths that a client names once its own server was launched alone; here it never is.
     blocks.has_launched = True
@@ -102,7 +104,7 @@ def build_server(options: Options) -> FastAPI:
 
 
 def _metrics(server: FastAPI, options: Options, desk: Desk | None) -> "Metrics":
-    """What is counted for Prometheus, in front of all else."""
+    """What is counted for Prometheus, in front of all that answers."""
     from app.metrics import Counted, Metrics
 
     metrics = Metrics(options.state, desk.queue if desk else None, read_only=options.read_only)

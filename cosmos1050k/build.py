@@ -97,10 +97,9 @@ def build(
         if outcome.failure:
             skipped.append(Skipped(case=outcome.task.case.case, reason=outcome.failure))
             failed.add(outcome.task.key)
-    built = [_finished(task) for task in tasks if task.key not in failed]
-    left_out = {
-        (task.case.case, number) for task in tasks if task.key not in failed for number in _left_out(task)
-    }
+    done = [task for task in tasks if task.key not in failed]
+    built = [_finished(task) for task in done]
+    left_out = {(task.case.case, number) for task in done for number in _left_out(task)}
     unread = {entry.case for entry in skipped}
     lines = exclusions.of_slices(lines, left_out, unread, phantom=index.phantom)
     if not any(case.rows for case in built):

@@ -208,21 +208,35 @@ def _in_worker(
             f"mount {folder} there, at the same place, and run it again"
         )
     os.chdir(folder)
-    place = str(folder), os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES")
+    place = str(folder), gpu
     if place not in _beside:
         _stop()
-        _beside[place] = _process()
+        _beside[place] = _process(_beside_gpu() if gpu else None)
     future = _beside[place].schedule(function, args=(task,), timeout=limit_s)
     outcome: Outcome[Task, Result] = outcome_of(task, future.result, limit_s)
     return outcome.result, outcome.failure
 
 
-def _process() -> "ProcessPool":
+def _beside_gpu() -> set[int] | None:
+    """The cores that are this task's GPU's share of its machine's; none if it has no GPU, or one by name."""
+    import ray
+
+    context, cores = ray.get_runtime_context(), sorted(os.sched_getaffinity(0))
+    own = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+    taken, gpus = context.get_accelerator_ids()["GPU"], int(own["Resources"].get("GPU", 0))
+    if not taken or not taken[0].isdigit() or gpus > len(cores):
+        return None
+    place = int(taken[0]) % gpus
+    return set(cores[place * len(cores) // gpus : (place + 1) * len(cores) // gpus])
+
+
+def _process(cores: set[int] | None = None) -> "ProcessPool":
     from pebble import ProcessPool
 
     # Forking a Ray worker, which has many threads, can hang its child.
     context = multiprocessing.get_context("spawn")
-    return ProcessPool(max_workers=1, initializer=_begin, context=context)
+    return ProcessPool(max_workers=1, initializer=_begin, initargs=(cores,), context=context)
 
 
 def _stop() -> None:
@@ -232,8 +246,10 @@ def _stop() -> None:
         other.join()
 
 
-def _begin() -> None:
-    """A process beside a Ray worker dies with it, even while it computes."""
+def _begin(cores: set[int] | None) -> None:
+    """A process beside a Ray worker dies with it, even while it computes, and keeps to its cores, if any."""
     single_threaded()
+    if cores:
+        os.sched_setaffinity(0, cores)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -145,7 +145,7 @@ def _tried(file: Path, copy: Path, given: dict[str, object], side: int | None) -
     """The record of a graph that was tried; faults are told of the file that it is a copy of."""
     from leaderboard import click_segmenter  # loads onnxruntime
 
-    remedy = "export it as README.md says"
+    remedy = "export it as docs/click_models.md says"
     try:
         graph = click_segmenter.opened(copy)
         if graph.size and side:

@@ -222,18 +222,34 @@ def test_a_fault_of_the_program_is_raised(on_ray: Cluster, task: str) -> None:
         next(found)
 
 
-def visible(folder: Path) -> str:
+def visible(folder: Path) -> tuple[str, set[int]]:
     (folder / str(os.getpid())).touch()
     until(lambda: len(pids(folder)) == 2)
-    return os.environ["CUDA_VISIBLE_DEVICES"]
+    return os.environ["CUDA_VISIBLE_DEVICES"], os.sched_getaffinity(0)
 
 
 @pytest.mark.slow
-def test_each_task_sees_a_gpu_of_its_own(on_ray: Cluster, tmp_path: Path) -> None:
+def test_each_task_sees_a_gpu_of_its_own_and_has_its_share_of_the_cores(
+    on_ray: Cluster, tmp_path: Path
+) -> None:
     found = pool.run(
         visible, [tmp_path] * 2, workers=None, timeout_s=200, label="test", cluster=on_ray, gpu=True
     )
-    assert sorted(str(outcome.result) for outcome in found) == ["0", "1"]
+    shares = dict(outcome.result for outcome in found if outcome.result)
+    assert shares.keys() == {"0", "1"}
+    all_cores = os.sched_getaffinity(0)
+    assert shares["0"] | shares["1"] == all_cores
+    assert len(all_cores) == 1 or not shares["0"] & shares["1"]
+
+
+def cores(_: int) -> set[int]:
+    return os.sched_getaffinity(0)
+
+
+@pytest.mark.slow
+def test_a_task_without_a_gpu_keeps_all_cores(on_ray: Cluster) -> None:
+    (found,) = pool.run(cores, [1], workers=1, timeout_s=200, label="test", cluster=on_ray)
+    assert found.result == os.sched_getaffinity(0)
 
 
 def quick_or_hanging(task: tuple[Path, int]) -> None:

@@ -172,7 +172,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_graph_that_is_no_click_model_is_refused(project: Path, name: str) -> None:
     changes, words = FAULTS[name]
     file = saved(project / "wrong.onnx", discs(5, **changes))
-    refused(file, f"{file}: {words}", "; export it as README.md says")
+    refused(file, f"{file}: {words}", "; export it as docs/click_models.md says")
 
 
 def test_a_file_that_is_no_graph_is_refused(project: Path) -> None:
