@@ -21,7 +21,8 @@ def figure_6(given: Given) -> Section:
     rows = given.means([])
     if not rows:
         return Section("figure_6", _FIGURE_6, "", missing=NO_PAIR)
-    names = [model["name"] for model in given.models]
+    scored = {row["model"] for row in rows}
+    names = [model["name"] for model in given.models if model["name"] in scored]
     rows.sort(key=lambda row: (names.index(row["model"]), row["strategy"]))
     shown, others = drawing.first(names)
     known = {(row["model"], row["strategy"]): row for row in rows}
@@ -44,12 +45,14 @@ def figure_6(given: Given) -> Section:
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(rangemode="tozero")
     most = max(row["objects"] for row in rows)
+    lacking = len(given.models) - len(names)
+    without = f" (left out for want of one: {plural(lacking, 'model')})" if lacking else ""
     return Section(
         "figure_6",
         _FIGURE_6,
         f"Mean DICE and Hausdorff distance of {plural(len(names), 'model')} under each strategy on up to "
-        f"{given.on(most)}, in pairs that the model has wholly: {_HOW}. The paper's means are of other "
-        f"images; tables 2 and 3 hold what may stand beside them.{others}",
+        f"{given.on(most)}, in pairs that the model has wholly{without}: {_HOW}. The paper's means are of "
+        f"other images; tables 2 and 3 hold what may stand beside them.{others}",
         table(
             model=("Model", "text", [given.titled(row["model"]) for row in rows]),
             strategy=("Strategy", "text", [_titled(row["strategy"]) for row in rows]),

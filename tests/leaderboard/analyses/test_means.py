@@ -101,6 +101,22 @@ def test_without_a_whole_pair_it_says_so(given: Given) -> None:
         assert analysis(bare).missing.startswith("No model has scores under S5")
 
 
+def test_figure_6_says_of_how_many_models_it_has_no_pair(given: Given) -> None:
+    class Reader:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(given.reader, name)
+
+        def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+            return [row for row in given.reader.rows(query, *values) if row.get("model") != "planted"]
+
+    part = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
+    section = figures_6_7_8.figure_6(part)
+    assert {row["Model"] for row in rows(section)} == {"tuned"}
+    assert "of 1 model under" in section.sentence
+    assert "wholly (left out for want of one: 1 model):" in section.sentence
+    assert "left out" not in figures_6_7_8.figure_6(given).sentence
+
+
 def test_a_demonstration_is_marked_and_never_the_first_before_another(given: Given) -> None:
     kinds = {"tuned": "demonstration"}
 
