@@ -182,7 +182,7 @@ def _made(number: int) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _planted() -> None:
-    """Those that the thresholds were chosen by, then others."""
+    """Kinds and edits that the thresholds were chosen by, then others."""
     for kinds, ways in ((twins.KINDS, twins.WAYS), (twins.OTHER_KINDS, twins.OTHER_WAYS)):
         with tempfile.TemporaryDirectory() as folder:
             results = twins.measure(Path(folder), kinds, ways, ORIGINALS)

@@ -110,7 +110,7 @@ def dermoscopy(seed: int) -> Volume:
     return isic_2018._skin(shape, anatomy.blob(shape, place, size, seed + 91, 0.15), 50 * seed, random)[None]
 
 
-#: What no threshold was chosen by: other organs and devices than KINDS.
+#: What no threshold was chosen by but that of pictures alone: other organs and devices than KINDS.
 OTHER_KINDS: dict[str, Callable[[int], Volume]] = {
     "chest CT": chest, "FLAIR": flair, "cine MRI": cine, "prostate MRI": prostate, "X-ray": x_ray,
     "ultrasound": ultrasound, "dermoscopy": dermoscopy,
