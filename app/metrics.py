@@ -66,7 +66,7 @@ class Metrics:
 
 
 class Counted:
-    """In front of all: counts requests. A fault in here is logged and fails none."""
+    """In front of all that answers: counts requests. A fault in here is logged and fails none."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics

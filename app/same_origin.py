@@ -14,8 +14,8 @@ _LOOKS = ("GET", "HEAD")
 
 
 class SameOrigin:
-    """In front of all. A request of a page of another site is refused if it could change something, and is
-    not told what it may read.
+    """In front of pages and API. A request of a page of another site is refused if it could change something,
+    and is not told what it may read.
 
     Gradio lets any site's pages ask, with cookies; in a Space these say who signed in.
     """

@@ -219,15 +219,15 @@ def _in_worker(
 
 
 def _beside_gpu() -> set[int] | None:
-    """The cores that are this task's GPU's share of its machine's; none if it has no GPU, or one by name."""
+    """Of this machine's cores its GPU's share; none if a task has no GPU, or they are not numbered from 0."""
     import ray
 
     context, cores = ray.get_runtime_context(), sorted(os.sched_getaffinity(0))
     own = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
     taken, gpus = context.get_accelerator_ids()["GPU"], int(own["Resources"].get("GPU", 0))
-    if not taken or not taken[0].isdigit() or gpus > len(cores):
+    if not taken or not taken[0].isdigit() or not int(taken[0]) < gpus <= len(cores):
         return None
-    place = int(taken[0]) % gpus
+    place = int(taken[0])
     return set(cores[place * len(cores) // gpus : (place + 1) * len(cores) // gpus])
 
 

@@ -29,8 +29,8 @@ _ORDERED = 4
 #: Of the details of matching slices, their median. Strangers reach 0.86 on DRIVE; twins that were compressed,
 #: resized or turned stay above 0.98.
 LEAST_LIKENESS = 0.9
-#: A picture stands alone where a volume has many witnesses. Of 120 X-ray phantoms the most alike reach 0.952;
-#: real twins, but for cropped ones and those in another window, stay above 0.97 (`docs/duplicates.md`).
+#: A picture stands alone where a volume has many witnesses. Strangers among X-ray phantoms reach 0.952; real
+#: twins stay above 0.96, but for cropped ones and those in a narrow window.
 LEAST_LIKENESS_ALONE = 0.95
 #: Slices of the smaller case that are compared with all of the other, and those whose details are.
 _SLICES, _DETAILED, _RIVALS = 64, 5, 3

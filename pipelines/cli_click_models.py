@@ -11,7 +11,9 @@ from pipelines.cli_weights import trained_on_of
 
 
 def add_click_model(
-    file: Annotated[Path, typer.Argument(help="An ONNX graph of image, mask and clicks; see README.md.")],
+    file: Annotated[
+        Path, typer.Argument(help="An ONNX graph of image, mask and clicks; see docs/click_models.md.")
+    ],
     name: Annotated[str, typer.Option(help="What to call it, such as simpleclick.")],
     side: Annotated[
         int | None, typer.Option(help="Pixels a side to stretch pictures to, if the graph takes every size.")

@@ -6,13 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api_gate import Gate
 from app.lingering import Lingering
+from app.options import Options
+from app.server import build_server
 
 #: Far more than the buffers between two sockets hold.
 BODY = 64 * 2**20
@@ -30,7 +34,7 @@ def app(status: int) -> ASGIApp:
 @contextmanager
 def served(app: ASGIApp) -> Iterator[tuple[str, int]]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -40,18 +44,16 @@ def served(app: ASGIApp) -> Iterator[tuple[str, int]]:
             thread.join()
 
 
-#: As nginx asks; without it uvicorn itself reads on, for ever.
-CLOSE = "Connection: close\r\n"
+def head(length: int, path: str = "/") -> bytes:
+    """As nginx asks: the connection is to end with the answer."""
+    lines = f"POST {path} HTTP/1.1", "Host: here", "Connection: close", f"Content-Length: {length}"
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
-def head(length: int, more: str = CLOSE) -> bytes:
-    return f"POST / HTTP/1.1\r\nHost: here\r\n{more}Content-Length: {length}\r\n\r\n".encode()
-
-
-def sent_whole(address: tuple[str, int]) -> bytes:
+def sent_whole(address: tuple[str, int], path: str = "/") -> bytes:
     """What a client is told that reads nothing until it has sent everything."""
     with socket.create_connection(address) as client:
-        client.sendall(head(BODY))
+        client.sendall(head(BODY, path))
         client.sendall(bytes(BODY))
         client.settimeout(30)
         answer = b""
@@ -67,6 +69,11 @@ def test_who_sends_all_before_reading_is_told_why() -> None:
         answer = sent_whole(address)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.endswith(b'{"detail":"said at once"}')
+
+
+def test_the_platform_s_own_refusals_reach_who_sends_first(sample_state: Path, tmp_path: Path) -> None:
+    with served(build_server(Options(state=sample_state, data=tmp_path))) as address:
+        assert sent_whole(address, "/api/v1/submissions").startswith(b"HTTP/1.1 401 ")
 
 
 def test_the_answer_does_not_wait_for_the_rest() -> None:
@@ -87,7 +94,7 @@ def test_what_goes_on_is_read_for_a_while_only() -> None:
     with served(Lingering(app(413), longest_s=1, idle_s=0.5)) as address:
         for piece in (bytes(2**20), b""):
             with socket.create_connection(address) as client:
-                client.sendall(head(2**40, ""))
+                client.sendall(head(2**40))
                 client.settimeout(30)
                 with suppress(ConnectionError):
                     while piece and time.monotonic() < begun + 30:
@@ -97,16 +104,48 @@ def test_what_goes_on_is_read_for_a_while_only() -> None:
     assert time.monotonic() - begun < 30
 
 
-def test_an_answer_that_is_no_refusal_reads_nothing_on() -> None:
-    """Nor does it change what is sent."""
-    sent: list[Message] = []
+def test_a_place_is_free_while_the_rest_is_read() -> None:
+    """Who trickles on after a refusal keeps nobody out."""
+    with served(Lingering(Gate(app(404), 2**41, at_once=1), idle_s=30)) as address:
+        clients = [socket.create_connection(address) for _ in range(3)]
+        for client in clients:
+            client.sendall(head(2**40))
+            client.settimeout(10)
+            assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+        for client in clients:
+            client.close()
 
-    async def receive() -> Message:
-        raise AssertionError
 
-    async def send(message: Message) -> None:
-        sent.append(message)
+@pytest.mark.parametrize(
+    ("status", "headers", "pieces"),
+    [
+        (200, [(b"content-length", b"9"), (b"connection", b"close")], []),
+        (401, [(b"content-length", b"9")], []),
+        (401, [(b"connection", b"close")], []),
+        (401, [(b"content-length", b"9"), (b"connection", b"close")], [b"all of it"]),
+    ],
+)
+def test_else_it_changes_nothing(
+    status: int, headers: list[tuple[bytes, bytes]], pieces: list[bytes]
+) -> None:
+    """Nor reads a byte: no refusal, a connection that stays, no body, one that was read."""
 
-    scope = {"type": "http", "method": "POST", "headers": [(b"content-length", b"9")]}
-    asyncio.run(Lingering(app(200))(scope, receive, send))
-    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in pieces:
+            await receive()
+        await app(status)(scope, receive, send)
+
+    async def messages(asked: ASGIApp) -> list[Message]:
+        sent, left = [], iter(pieces)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": next(left)}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "http_version": "1.1", "method": "POST", "headers": headers}
+        await asked(scope, receive, send)
+        return sent
+
+    assert asyncio.run(messages(Lingering(answer))) == asyncio.run(messages(answer))

@@ -182,7 +182,7 @@ def _made(number: int) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _planted() -> None:
-    """Kinds and edits that the thresholds were chosen by, then others."""
+    """What the thresholds were chosen by, then what only that of pictures alone was, by its X-rays."""
     for kinds, ways in ((twins.KINDS, twins.WAYS), (twins.OTHER_KINDS, twins.OTHER_WAYS)):
         with tempfile.TemporaryDirectory() as folder:
             results = twins.measure(Path(folder), kinds, ways, ORIGINALS)

@@ -161,7 +161,10 @@ def test_a_local_ray_that_does_not_start_is_one_line(project: Path, monkeypatch:
     )
 
 
-def test_a_worker_runs_in_the_driver_s_folder_or_says_that_it_does_not_see_it(project: Path) -> None:
+def test_a_worker_runs_in_the_driver_s_folder_or_says_that_it_does_not_see_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with cluster._seen() as token:
         os.chdir("/")
         try:

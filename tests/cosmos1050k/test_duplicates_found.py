@@ -58,7 +58,7 @@ def test_other_kinds_and_ways(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_x_rays_of_many_strangers_make_no_twins(tmp_path: Path) -> None:
-    """Of all kinds those that look most alike."""
+    """Of all kinds those that look most alike; among twice as many a few do (`docs/duplicates.md`)."""
     ways = {name: twins.OTHER_WAYS[name] for name in ("jpeg-50", "quarter-turn", "size-0.4")}
     for result in twins.measure(tmp_path, {"X-ray": twins.x_ray}, ways, 30).values():
         assert result.found == result.planted

@@ -109,7 +109,8 @@ def test_figure_6_says_of_how_many_models_it_has_no_pair(given: Given) -> None:
         def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
             return [row for row in given.reader.rows(query, *values) if row.get("model") != "planted"]
 
-    part = Given(Reader(), given.attributes, given.paper, given.data, given.measured)  # type: ignore[arg-type]
+    reader: Any = Reader()
+    part = Given(reader, given.attributes, given.paper, given.data, given.measured)
     section = figures_6_7_8.figure_6(part)
     assert {row["Model"] for row in rows(section)} == {"tuned"}
     assert "of 1 model under" in section.sentence
