@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -148,4 +149,6 @@ def test_else_it_changes_nothing(
         await asked(scope, receive, send)
         return sent
 
-    assert asyncio.run(messages(Lingering(answer))) == asyncio.run(messages(answer))
+    with ThreadPoolExecutor(1) as thread:  # a browser's test may have left a loop in this one
+        with_us, without = thread.map(asyncio.run, [messages(Lingering(answer)), messages(answer)])
+    assert with_us == without
