@@ -21,6 +21,6 @@ class StudyOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     images: int = Field(default=50, ge=1)
     everything_grid: tuple[PointsPerSide, ...] = Field(default=(8, 16, 32), min_length=1)
-    grid_images: int = Field(default=8, ge=1)
+    grid_images: int = Field(default=50, ge=1)
     click_objects: int = Field(default=4, ge=1)
     clicks: int = Field(default=20, ge=1, le=100)
