@@ -18,7 +18,9 @@ def main() -> None:
     machine = machine_here(model, given)
     for study in STUDIES:
         try:
-            found = study.measure(model, DATA, given.sources, options, machine, Units(STAGE))
+            found = study.measure(
+                model, DATA, given.sources, options, machine, Units(STAGE), given.runtime.workers
+            )
         except Failed as error:  # the board and the other models are to come all the same
             found = study.record(**head(models.kind(model), DATA, given.sources, machine), failed=str(error))
         measurements.write(found, study.folder)

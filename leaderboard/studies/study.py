@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from tqdm import tqdm
 
+from cosmos1050k import pool
 from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.units import Units, key
@@ -30,6 +31,8 @@ Found = TypeVar("Found")
 #: The stage whose units findings are kept as.
 STAGE = "studies"
 _FOUND = "found.json"
+#: Of an image: a large model on a CPU needs hours for a fine grid.
+_TIMEOUT_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,15 @@ class Study(ABC, Generic[Found]):
         options: StudyOptions,
         machine: Machine,
         store: Units | None = None,
+        workers: int | None = 1,
     ) -> Any:
         """Its record of a model; each image is encoded once.
 
         Args:
             data: the folder that holds one folder per built source.
             store: keeps what is found on each image; None keeps nothing.
+            workers: processes for images that are not kept yet, on a CPU and with a `store`; all cores if
+                None, and none but this for one. They change nothing of the record.
 
         Raises:
             InputError: the model is unknown, its weights are missing, a source is not built, no image shows
@@ -115,7 +121,10 @@ class Study(ABC, Generic[Found]):
             raise InputError(
                 f"{data}: no object of more than {SMALL_AREA} pixels in any test case; build more"
             )
-        found = list(self._each(model, asked, kind.declared(machine), machine, store))
+        declared = kind.declared(machine)
+        if store is not None and machine.device == "cpu" and pool.workers_or_all(workers) > 1:
+            self._ahead(model, asked, declared, machine, store, workers)
+        found = list(self._each(model, asked, declared, machine, store))
         own = self.of_sources(data, sources)
         return self.record(**head(kind, data, own, machine), **self.summary(asked, found))
 
@@ -142,6 +151,28 @@ class Study(ABC, Generic[Found]):
         declared = kind.declared(machine)
         return {self._key(declared, one, one.row()) for one in self.asked(data, sources, options)}
 
+    def _ahead(
+        self,
+        model: str,
+        asked: Sequence[Asked],
+        declared: Declaration,
+        machine: Machine,
+        store: Units,
+        workers: int | None,
+    ) -> None:
+        """Keeps what is found on the images by many processes, up to the first that fails."""
+        tasks = []
+        for one in asked:
+            row = one.row()
+            unit = self._key(declared, one, row)
+            if not store.has(unit):
+                tasks.append(_Task(self, model, machine, row, one.how, store, unit))
+        for outcome in pool.run(
+            _keep, tasks, workers=workers, timeout_s=_TIMEOUT_S, label=f"{self.title}, {model}", unit="image"
+        ):
+            if outcome.failure:
+                return  # it is asked again in this process, which says why
+
     def _each(
         self,
         model: str,
@@ -156,13 +187,19 @@ class Study(ABC, Generic[Found]):
             if store is not None and store.has(unit):
                 yield self._kept(store.path(unit) / _FOUND)
                 continue
-            segmenter, subject = models.get(model, machine), subjects.read(row)
-            with on_image(model, subject.image_id):
-                found = self.of_image(segmenter, subject, one.how)
+            found = self._found(model, machine, row, one.how)
             if store is not None:
-                with store.write(unit) as folder:
-                    (folder / _FOUND).write_bytes(self.finding.dump_json(found))
+                self._keep(found, store, unit)
             yield found
+
+    def _found(self, model: str, machine: Machine, row: Mapping[str, Any], how: Mapping[str, Any]) -> Found:
+        segmenter, subject = models.get(model, machine), subjects.read(row)
+        with on_image(model, subject.image_id):
+            return self.of_image(segmenter, subject, how)
+
+    def _keep(self, found: Found, store: Units, unit: str) -> None:
+        with store.write(unit) as folder:
+            (folder / _FOUND).write_bytes(self.finding.dump_json(found))
 
     def _key(self, declared: Declaration, asked: Asked, row: Mapping[str, Any]) -> str:
         content = hashlib.sha256(json.dumps(row["objects"], sort_keys=True).encode())
@@ -184,3 +221,22 @@ class Study(ABC, Generic[Found]):
         except (OSError, ValidationError):
             raise InputError(f"{path}: damaged; delete {path.parent} and run again") from None
         return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One image of a study that is not kept yet; picklable."""
+
+    study: Study[Any]
+    model: str
+    machine: Machine
+    row: Mapping[str, Any]
+    how: Mapping[str, Any]
+    store: Units
+    unit: str
+
+
+def _keep(task: _Task) -> None:
+    """Runs in a worker."""
+    found = task.study._found(task.model, task.machine, task.row, task.how)
+    task.study._keep(found, task.store, task.unit)

@@ -26,7 +26,8 @@ from tests.conftest import ROOT
 def built(project: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project with the built sample, of which `box` is studied."""
     text = (ROOT / "params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("  - grabcut\n  - sam_nano\n", ""))
+    text = text.replace("  - grabcut\n  - sam_nano\n", "").replace("  workers: null", "  workers: 1")
+    Path("params.yaml").write_text(text)
     DATA.mkdir(parents=True)
     (DATA / "sample").symlink_to(sample / "sample")
     monkeypatch.setattr("sys.argv", ["study", "box"])

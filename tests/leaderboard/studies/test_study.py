@@ -98,6 +98,30 @@ def test_a_killed_one_goes_on(study: Study[Any], data: Path, tmp_path: Path, hal
     assert halves.embedded == whole.images
 
 
+def test_many_processes_find_what_one_finds(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # no other process knows `Halves`
+    asked: Any = ("box", data, ["first"], OPTIONS, Machine())
+    one = correction.STUDY.measure(*asked, Units(STAGE, tmp_path / "one"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Study, "_found", None)  # this one finds nothing itself
+        many = correction.STUDY.measure(*asked, Units(STAGE, tmp_path / "many"), workers=2)
+    assert many == one
+    assert many.images == 3
+
+
+def test_what_fails_in_another_process_is_asked_again_in_this_one(
+    data: Path, tmp_path: Path, halves: type[Halves]
+) -> None:
+    whole = measured(correction.STUDY, data, None)
+    halves.embedded = 0
+    store = Units(STAGE, tmp_path)
+    found = correction.STUDY.measure("halves", data, ["first"], OPTIONS, Machine(), store, workers=2)
+    assert found == whole
+    assert halves.embedded == whole.images
+
+
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_what_it_keeps_is_known(study: Study[Any], data: Path, tmp_path: Path) -> None:
     store = Units(STAGE, tmp_path)
