@@ -37,7 +37,7 @@ def export_annotation(
             f"modalities {len(modalities)}, pairs {len(pairs)}; the paper's 100, 620, 55, 9"
         )
         if len(study.images) < images:
-            print(f"no more images are within {100 * study.band:g} points of their pair's mean DICE")
+            print(f"no more images are within {100 * study.band:g} points of their pairs' mean DICE")
         if study.phantoms:
             print(f"synthetic images, no study of any worth: {', '.join(study.phantoms)}")
         if study.closed:

@@ -1,13 +1,15 @@
 """Which images of the board are annotated: such as the model does neither well nor badly on.
 
 The paper "randomly sampled 100 images with average DICE performance", with 55 objects in 9 modalities, some
-objects in several. Read here: an image is average in a pair if its DICE under the box prompt, the mean over
-its objects of that pair, is no more than `BAND` from the model's mean in the pair. Average images are drawn
-by chance, each time one of the pair that the images drawn so far show least; of equal pairs that whose
-modality, then whose object they show least. All objects of an image are annotated, those of other pairs too.
+objects in several. Read here: an image is average if its DICE under the box prompt is no more than `BAND`
+from what the model reaches as a rule on such objects: the mean over the image's pairs of the DICE there,
+less the model's mean in the pair. Average images are drawn by chance, each time one of the pair that the
+images drawn so far show least; of equal pairs that whose modality, then whose object they show least. All
+objects of an image are annotated.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from statistics import fmean
 from typing import Any
 
 from cosmos1050k.errors import InputError
@@ -35,18 +37,21 @@ def choose(reader: BoardReader, model: str, images: int, seed: int) -> list[str]
     if not rows:
         problem = f"no scores of a whole pair under {STRATEGY} on the board"
         raise InputError(f"{model}: {problem}; run `make repro` with it under `models` in params.yaml")
-    shown: dict[str, list[str]] = {}
-    average: dict[str, list[str]] = {}
+    by_image: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        shown.setdefault(row["image_id"], []).append(row["pair"])
-        if not row["failed"] and abs(row["dice"] - row["mean"]) <= BAND:
-            average.setdefault(row["pair"], []).append(row["image_id"])
+        by_image[row["image_id"]].append(row)
+    shown = {image: [row["pair"] for row in own] for image, own in by_image.items()}
+    average: dict[str, list[str]] = defaultdict(list)
+    for image, own in by_image.items():
+        if not any(row["failed"] for row in own) and _away(own) <= BAND:
+            for pair in shown[image]:
+                average[pair].append(image)
 
     def drawn(name: str) -> tuple[float, str]:
         return uniform(f"{seed}/{name}", _KEY), name
 
-    for own in average.values():
-        own.sort(key=drawn, reverse=True)
+    for waiting in average.values():
+        waiting.sort(key=drawn, reverse=True)
     known = {row["pair"]: (row["modality"], row["object"]) for row in reader.pair_list()}
     counts: Counter[str] = Counter()
     taken: dict[str, None] = {}
@@ -65,6 +70,11 @@ def choose(reader: BoardReader, model: str, images: int, seed: int) -> list[str]
             counts.update(pairs)
             counts.update({name for one in pairs for name in _tagged(*known[one])})
     return list(taken)
+
+
+def _away(rows: list[dict[str, Any]]) -> float:
+    """How far from the model's means an image's DICE is, of its rows per pair."""
+    return abs(fmean(row["dice"] - row["mean"] for row in rows))
 
 
 def _tagged(modality: str, thing: str) -> tuple[str, str]:

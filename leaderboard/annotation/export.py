@@ -68,7 +68,7 @@ def export(
     chosen = choose(reader, model, images, seed)
     if not chosen:
         raise InputError(
-            f"{model}: no image is within {BAND} of its pair's mean DICE; export another model's"
+            f"{model}: no image is within {BAND} of its pairs' mean DICE; export another model's"
         )
     segmenter = _segmenter(model, reader, machine)
     samples = Samples(data, private=True)

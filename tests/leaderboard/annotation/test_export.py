@@ -162,5 +162,5 @@ def test_another_build_or_other_weights_than_the_board_s_are_refused(
     monkeypatch.setattr(models.kind("box"), "declaration", changed)
     refused("box: of other weights than the board's scores")
     monkeypatch.setattr(room, "choose", lambda *_: [])
-    refused("box: no image is within 0.05 of its pair's mean DICE")
+    refused("box: no image is within 0.05 of its pairs' mean DICE")
     assert not (tmp_path / "trial").exists()
