@@ -229,7 +229,7 @@ def tried(graph: Graph, record: ClickModel) -> None:
     """Asks a graph with one click, and with clicks of both signs and a mask, few and many.
 
     Raises:
-        Unfit: it fails, or its answers are none.
+        Unfit: it fails, its answers are none, or they don't depend on the click.
     """
     height, width = record.height, record.width
     ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], (height, 1, 3))
@@ -241,6 +241,12 @@ def tried(graph: Graph, record: ClickModel) -> None:
         labels[few:] = PADDING
         clicks = placed(points, labels.astype(np.int8), np.ones(2), graph.clicks)
         mask = graph(image, mask, clicks)
+    empty = np.zeros((height, width), np.float32)
+    sides = [points[:1], points[-1:]]
+    one = np.full(1, POSITIVE, np.int8)
+    left, right = (graph(image, empty, placed(side, one, np.ones(2), graph.clicks)) for side in sides)
+    if np.array_equal(left, right):
+        raise Unfit("gives the same mask for a click on the left and one on the right")
 
 
 def _installed() -> None:

@@ -164,6 +164,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "clicks without an order": ({"inputs": {"clicks": (1, "n", 2)}}, "takes clicks as 1 × n × 2, not 1"),
     "few clicks": ({"clicks": 8}, "takes 8 clicks alone, not any number of them, or 40 and more"),
     "one free side": ({"size": (48, "width")}, "takes pictures of one height and any width"),
+    "blind to clicks": (
+        {"end": [NODE("Sigmoid", ["mask"], ["probabilities"])]},
+        "gives the same mask for a click on the left and one on the right",
+    ),
     "masks of another size": ({"inputs": {"mask": (1, 1, 24, 64)}}, "fails on a picture ("),
 }  # fmt: skip
 
@@ -288,9 +292,10 @@ def test_a_picture_of_another_size_is_stretched_and_its_mask_stretched_back(proj
 
 
 def test_the_picture_is_normalised_as_the_record_says(project: Path) -> None:
-    # The mean of the picture that it is given, everywhere.
+    # The mean of the picture that it is given, everywhere, and of the clicks too little to tell.
     end = [
-        NODE("Mul", ["levels", "zero"], ["nothing"]), NODE("Add", ["nothing", "mean"], ["probabilities"])
+        NODE("Constant", [], ["tiny"], value_float=5e-7), NODE("Mul", ["levels", "tiny"], ["nothing"]),
+        NODE("Add", ["nothing", "mean"], ["probabilities"]),
     ]  # fmt: skip
     model = added(project, discs(5, end=end), mean=(-0.1, 0.0, 0.1), deviation=(2.0, 4.0, 8.0))
     picture = np.full((*SIZE, 3), (51, 102, 204), np.uint8)

@@ -36,7 +36,7 @@ def test_from_the_board_to_table_7(ready: Path) -> None:
     masks = list((study / "presegmented").iterdir())
     images = list((study / "images").iterdir())
     assert lines[0].startswith(f"trial: images {len(images)}, masks {len(masks)}, objects 3, modalities 2, ")
-    assert lines[1] == "no more images are within 5 points of their pair's mean DICE"
+    assert lines[1] == "no more images are within 5 points of their pairs' mean DICE"
     assert lines[2] == "synthetic images, no study of any worth: first"
     assert lines[3:] == ["how to run the study: trial/README.md"]
     shutil.copytree(study / "presegmented", study / "annotations/ann/corrected")
