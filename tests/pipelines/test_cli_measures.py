@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +20,9 @@ from leaderboard import latency
 from leaderboard.evaluate import SCORES, evaluate
 from leaderboard.latency import LATENCIES
 from leaderboard.verify import VERIFIED, Verification
+from pipelines import params
+from pipelines.latency import others
+from pipelines.latency import run as run_latency
 from tests.conftest import ROOT
 from tests.leaderboard import dataset
 from tests.pipelines.verbs import run
@@ -25,8 +31,9 @@ FILE = SCORES / "box/first.parquet"
 
 
 @pytest.fixture
-def ready(project: Path) -> Path:
-    """The project's folder with its parameters."""
+def ready(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's folder with its parameters; a machine that does nothing else."""
+    monkeypatch.setattr("pipelines.latency.others", lambda: lambda: 0.0)
     shutil.copy2(ROOT / "params.yaml", project)
     return project
 
@@ -50,6 +57,27 @@ def test_latency_prints_what_it_writes(ready: Path) -> None:
     assert table == {name: pytest.approx(taken, abs=5e-4) for name, taken in expected.items()}
     assert list(table) == ["encoder", "S5", "S6"]
     assert output[-1] == str(LATENCIES / "box.json")
+
+
+def test_what_other_processes_take_is_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: in 200 s of processors 120 are busy, of which 70 are this process's."""
+    times = iter([SimpleNamespace(user=10.0, system=5.0), SimpleNamespace(user=70.0, system=15.0)])
+    whole = iter([(100.0, 20.0, 500.0, 30.0), (200.0, 40.0, 570.0, 40.0)])
+    kinds = namedtuple("kinds", "user system idle iowait")
+    monkeypatch.setattr(psutil, "cpu_times", lambda: kinds(*next(whole)))
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(cpu_times=lambda: next(times)))
+    assert others()() == pytest.approx((120 - 70) / 200)
+
+
+def test_times_beside_other_work_are_said_to_be(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_latency("box", params.load())
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("pipelines.latency.others", lambda: lambda: 0.25)
+    run_latency("box", params.load())
+    told = capsys.readouterr().err
+    assert told.startswith("box: other processes took 25% of this machine's processors meanwhile, so ")
 
 
 @pytest.mark.slow
