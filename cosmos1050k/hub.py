@@ -48,12 +48,12 @@ def checked(repo: str) -> str:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
+    if repo.count("/") != 1:
+        raise InputError(f"--repo {repo}: give an owner and a name, such as lab/cosmos1050k")
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise InputError(f"--repo {repo}: {_one_line(error)}") from None
-    if repo.count("/") != 1:
-        raise InputError(f"--repo {repo}: give an owner and a name, such as lab/cosmos1050k")
     return repo
 
 

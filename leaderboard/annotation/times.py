@@ -59,10 +59,10 @@ def _added(cells: list[str], images: set[str], found: Times) -> str:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
-        return f"{text[:100]!r} seconds; give a number from {LEAST_SECONDS} to {MOST_SECONDS}"
     own = found.setdefault(who, {}).setdefault(task, {})
     if image in own:
         return f"a second time of {who}, {task}, {image}; keep one"
-    own[image] = seconds
+    own[image] = seconds  # also a wrong one: it is not missing as well
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        return f"{text[:100]!r} seconds; give a number from {LEAST_SECONDS} to {MOST_SECONDS}"
     return ""

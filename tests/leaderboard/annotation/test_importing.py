@@ -192,6 +192,18 @@ def test_a_table_that_can_t_be_read_is_one_fault(built: Scored, annotated: Path)
     assert len(raised.value.problems) == 1
 
 
+def test_a_wrong_time_is_not_said_to_be_missing_too(built: Scored, annotated: Path) -> None:
+    table = annotated / "times.csv"
+    lines = table.read_text().splitlines()
+    number = next(place for place, line in enumerate(lines) if line.startswith("ann,"))
+    lines[number] = lines[number].rpartition(",")[0] + ",soon"
+    table.write_text("\n".join(lines))
+    with pytest.raises(Unfit) as raised:
+        importing.read(annotated, built.data)
+    wrong = f"times.csv, line {number + 1}: 'soon' seconds; give a number from 1 to 3600"
+    assert list(raised.value.problems) == [wrong]
+
+
 def test_what_the_model_drew_outside_the_box_may_be_left(built: Scored, annotated: Path) -> None:
     """Of the model's own slips, one left by `cleo` is none of hers."""
     path = annotated / "study.json"
