@@ -120,7 +120,7 @@ def test_a_second_run_does_nothing(project: Path) -> None:
         pytest.param(
             "row_group_rows: 64",
             "row_group_rows: 32",
-            {"build@sample", "attributes@sample", "card", "evaluate@box", "board", "analyse"},
+            {"build@sample", "attributes@sample", "card", "evaluate@box", "study@box", "board", "analyse"},
             marks=pytest.mark.slow,
         ),
     ],
