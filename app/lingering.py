@@ -39,7 +39,7 @@ class Lingering:
             if message["type"] == "http.response.start":
                 # Without a length who reads the answer would wait for its end.
                 refused = message["status"] >= _REFUSED and "content-length" in Headers(
-                    raw=message["headers"]
+                    raw=message.get("headers", [])
                 )
             elif refused and not read and not message.get("more_body", False):
                 message, held = {**message, "more_body": True}, True
@@ -60,4 +60,5 @@ def _closes(scope: Scope) -> bool:
     """Whether a request has a body and its connection ends with the answer."""
     headers = Headers(scope=scope)
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    return has_body and (scope["http_version"] == "1.0" or "close" in headers.get("connection", "").lower())
+    connection = ",".join(headers.getlist("connection")).lower()
+    return has_body and (scope["http_version"] == "1.0" or "close" in connection)

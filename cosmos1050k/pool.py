@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -68,7 +68,7 @@ def run(
     here: bool = False,
     cluster: Cluster | None = None,
     gpu: bool = False,
-) -> Iterator[Outcome[Task, Result]]:
+) -> Generator[Outcome[Task, Result], None, None]:
     """Runs `function` on every task, with a progress bar, and yields the outcomes in the order of the tasks.
 
     `size` tells how many units a task has, which the bar counts; `timeout_s` is the limit of one of them.

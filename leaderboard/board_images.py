@@ -29,6 +29,21 @@ class Place(NamedTuple):
     row: int
 
 
+class Part(NamedTuple):
+    """Where an image's row lies: its source's folder, and its case cut down to that row."""
+
+    folder: Path
+    case: dict[str, Any]
+
+    def read(self) -> dict[str, Any]:
+        """`score.COLUMNS`."""
+        row: dict[str, Any] = self.table().to_pylist()[0]
+        return row
+
+    def table(self) -> pa.Table:
+        return shards.read_case(self.folder, self.case, score.COLUMNS)
+
+
 class BoardImages:
     """The test images of sources that show an object of more than `SMALL_AREA` pixels.
 
@@ -77,16 +92,16 @@ class BoardImages:
 
     def read(self, place: Place) -> dict[str, Any]:
         """The row of an image, `score.COLUMNS`."""
-        return self._part(place).to_pylist()[0]
+        return self.part(place).read()
 
     def table(self, places: Sequence[Place]) -> pa.Table:
         """The rows of images, `score.COLUMNS`; at least one."""
-        return pa.concat_tables([self._part(place) for place in places])
+        return pa.concat_tables([self.part(place).table() for place in places])
 
-    def _part(self, place: Place) -> pa.Table:
+    def part(self, place: Place) -> Part:
         case = self._cases[place.case]
         one = {**case, "first_row": case["first_row"] + place.row, "rows": 1}
-        return shards.read_case(self._data / place.case.source, one, score.COLUMNS)
+        return Part(self._data / place.case.source, one)
 
     def _rows(self, case: CaseId) -> dict[str, list[int]]:
         """Pair → the rows of a case that show it."""

@@ -1,5 +1,6 @@
 """Stage `study`: what is measured of one model besides its scores, on test images of the board's sources."""
 
+from cosmos1050k import pool
 from cosmos1050k.shards import DATA
 from cosmos1050k.units import Units
 from leaderboard import measurements, models
@@ -29,5 +30,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pool.single_threaded()  # as its workers are
     with stage.reported():
         main()

@@ -63,7 +63,7 @@ class AnnotationStudy(_Closed):
         version: of the model. device, numerics: of the run that made the masks here.
         sources: slug → version, of the images' sources; phantoms, closed: those of them that are synthetic,
             and whose images may not be passed on.
-        band: how far from its pair's mean an image's DICE (0…1) may be.
+        band: how far from the model's means in its pairs an image's DICE (0…1) may be.
     """
 
     model: str

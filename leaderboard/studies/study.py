@@ -5,8 +5,10 @@ A run that was killed goes on where it was, and one with more images or models a
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -19,7 +21,7 @@ from cosmos1050k.errors import InputError
 from cosmos1050k.schema import SMALL_AREA
 from cosmos1050k.units import Units, key
 from leaderboard import models, score
-from leaderboard.board_images import BoardImages, Place
+from leaderboard.board_images import BoardImages, Part, Place
 from leaderboard.machine import MEASURED, Machine
 from leaderboard.models.base import Declaration, Segmenter
 from leaderboard.studies import subjects
@@ -33,6 +35,8 @@ STAGE = "studies"
 _FOUND = "found.json"
 #: Of an image: a large model on a CPU needs hours for a fine grid.
 _TIMEOUT_S = 86_400.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,10 @@ class Study(ABC, Generic[Found]):
                 f"{data}: no object of more than {SMALL_AREA} pixels in any test case; build more"
             )
         declared = kind.declared(machine)
-        if store is not None and machine.device == "cpu" and pool.workers_or_all(workers) > 1:
+        ahead = store is not None and machine.device == "cpu" and pool.workers_or_all(workers) > 1
+        if store is not None and ahead:
             self._ahead(model, asked, declared, machine, store, workers)
-        found = list(self._each(model, asked, declared, machine, store))
+        found = list(self._each(model, asked, declared, machine, store, shown=not ahead))
         own = self.of_sources(data, sources)
         return self.record(**head(kind, data, own, machine), **self.summary(asked, found))
 
@@ -160,18 +165,24 @@ class Study(ABC, Generic[Found]):
         store: Units,
         workers: int | None,
     ) -> None:
-        """Keeps what is found on the images by many processes, up to the first that fails."""
+        """Keeps what is found on the images by many processes.
+
+        Raises:
+            Failed: the model fails on one.
+        """
         tasks = []
         for one in asked:
-            row = one.row()
-            unit = self._key(declared, one, row)
+            unit = self._key(declared, one, one.row())
             if not store.has(unit):
-                tasks.append(_Task(self, model, machine, row, one.how, store, unit))
-        for outcome in pool.run(
+                tasks.append(_Task(self, model, machine, one.board.part(one.place), one.how, store, unit))
+        outcomes = pool.run(
             _keep, tasks, workers=workers, timeout_s=_TIMEOUT_S, label=f"{self.title}, {model}", unit="image"
-        ):
-            if outcome.failure:
-                return  # it is asked again in this process, which says why
+        )
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome.failure:
+                    log.warning("%s; the image is asked again", outcome.failure)
+                    _keep(outcome.task)
 
     def _each(
         self,
@@ -180,8 +191,10 @@ class Study(ABC, Generic[Found]):
         declared: Declaration,
         machine: Machine,
         store: Units | None,
+        shown: bool,
     ) -> Iterator[Found]:
-        for one in tqdm(asked, desc=f"{self.title}, {model}", unit=" image", disable=None):
+        hidden = None if shown else True
+        for one in tqdm(asked, desc=f"{self.title}, {model}", unit=" image", disable=hidden):
             row = one.row()
             unit = self._key(declared, one, row)
             if store is not None and store.has(unit):
@@ -230,13 +243,13 @@ class _Task:
     study: Study[Any]
     model: str
     machine: Machine
-    row: Mapping[str, Any]
+    part: Part
     how: Mapping[str, Any]
     store: Units
     unit: str
 
 
 def _keep(task: _Task) -> None:
-    """Runs in a worker."""
-    found = task.study._found(task.model, task.machine, task.row, task.how)
+    """Runs in a worker, and in the leading process what failed there."""
+    found = task.study._found(task.model, task.machine, task.part.read(), task.how)
     task.study._keep(found, task.store, task.unit)

@@ -268,7 +268,7 @@ def test_a_consumer_that_leaves_ends_the_processes(on_ray: Cluster, tmp_path: Pa
     found = pool.run(quick_or_hanging, tasks, workers=None, timeout_s=SLOW_S, label="test", cluster=on_ray)
     assert next(found) == Outcome(tasks[0], None)
     until(lambda: len(pids(tmp_path)) == 2)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     until(lambda: not any(Path("/proc", pid).exists() for pid in pids(tmp_path)))
 
 

@@ -112,14 +112,17 @@ def test_many_processes_find_what_one_finds(
 
 
 def test_what_fails_in_another_process_is_asked_again_in_this_one(
-    data: Path, tmp_path: Path, halves: type[Halves]
+    data: Path, tmp_path: Path, halves: type[Halves], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """No other process knows `Halves`."""
     whole = measured(correction.STUDY, data, None)
     halves.embedded = 0
     store = Units(STAGE, tmp_path)
     found = correction.STUDY.measure("halves", data, ["first"], OPTIONS, Machine(), store, workers=2)
     assert found == whole
     assert halves.embedded == whole.images
+    assert len(caplog.messages) == whole.images
+    assert all(line.endswith("; the image is asked again") for line in caplog.messages)
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
